@@ -144,10 +144,14 @@ def start_quietly(argv: Sequence[str], cwd: Path, sandbox: str = "none") -> subp
 
 def git(*words: str, cwd: Path) -> str:
     """Run git for the preparation of a benchmark."""
-    done = subprocess.run(
-        ["git", *words], cwd=cwd, env=environment(), check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+    return read_git(*words, cwd=cwd).decode().strip()
+
+
+def read_git(*words: str, cwd: Path) -> bytes:
+    """What git prints, byte by byte."""
+    return subprocess.run(
+        ["git", *words], cwd=cwd, env=environment(), check=True, capture_output=True
+    ).stdout
 
 
 def orchestr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     Made,
     Offered,
     QueueRules,
@@ -59,13 +58,12 @@ from orchestr.landing.events import (
     TargetSeen,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.likelihood import ChangeEvidence, estimate_risk
 from orchestr.landing.queue import apply_event, replay
 from orchestr.landing.session import MOST
 
 LANE = Lane("repo", "main")
-
-
 BAD_NEEDS_MORE = 1.4  # so much more often a bad change needs a round, or shares a path
 
 
@@ -133,10 +131,13 @@ def simulate(case: Case, rules: QueueRules, machines: int, evidence: bool = True
         for n, risk in enumerate(case.risks)
     ]
     q = replay([Started(("f",)), *(Offered(c) for c in changes), TargetSeen(LANE, "t")], rules)
-    clock, checks, landed, number = 0.0, 0, dict[str, float](), 0
+    clock, checks, landed = 0.0, 0, dict[str, float]()
     commits: set[str] = set()
     flying: dict[CheckCandidate, float] = {}
     due: list[tuple[float, int, CheckCandidate]] = []
+
+    def measure_check(action: CheckCandidate) -> float:
+        return max(case.sizes[int(h[1:])] for _, h in action.spec.parts)
 
     def quick(action: Any) -> Event:
         match action:
@@ -164,12 +165,12 @@ def simulate(case: Case, rules: QueueRules, machines: int, evidence: bool = True
             continue
         flying = {a: end for a, end in flying.items() if not is_doomed(q, a.spec)}
         for action in actions:
-            free = isinstance(action, CheckCandidate) and len(flying) < machines
-            if isinstance(action, CheckCandidate) and free and action not in flying:
-                took = max(case.sizes[int(h[1:])] for _, h in action.spec.parts)
-                number, checks = number + 1, checks + 1
-                flying[action] = clock + took
-                heapq.heappush(due, (clock + took, number, action))
+            if not isinstance(action, CheckCandidate) or action in flying:
+                continue
+            if len(flying) < machines:
+                checks += 1
+                flying[action] = clock + measure_check(action)
+                heapq.heappush(due, (flying[action], checks, action))
         while due and flying.get(due[0][2]) != due[0][0]:
             heapq.heappop(due)  # it was let go
         if not due:
@@ -177,9 +178,8 @@ def simulate(case: Case, rules: QueueRules, machines: int, evidence: bool = True
         clock, _, action = heapq.heappop(due)
         flying.pop(action)
         red = any(int(h[1:]) in case.bad for h in action.commit.split("/")[1:])
-        seconds = max(case.sizes[int(h[1:])] for _, h in action.spec.parts)
-        done = Checked(action.spec, action.commit, not red, "red" if red else "", seconds)
-        q = apply_event(q, done)
+        took = measure_check(action)
+        q = apply_event(q, Checked(action.spec, action.commit, not red, "red" if red else "", took))
     assert len(landed) == len(case.sizes) - len(case.bad)
     turnaround = statistics.mean(landed.values()) if landed else 0.0
     return Run(len(landed), checks, checks - len(commits), max(landed.values()), turnaround)

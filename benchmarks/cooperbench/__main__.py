@@ -10,7 +10,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,8 +19,8 @@ from typing import Any
 from benchmarks.common import Table, load, machine, scratch, show
 from benchmarks.cooperbench.dataset import BadData, Task, read_tasks
 from benchmarks.cooperbench.engines import LADDERS, EngineBroke, Outcome, find_engine
-from benchmarks.cooperbench.judge import Verdict, judge
-from benchmarks.cooperbench.scene import prepare, run_shell
+from benchmarks.cooperbench.judge import Verdict, judge_landing
+from benchmarks.cooperbench.scene import prepare_scene, run_shell
 from benchmarks.cooperbench.synthetic import write_synthetic
 
 
@@ -53,31 +52,27 @@ class Result:
 
 def land_task(task: Task, engine: str, ladder: str, folder: Path) -> Result:
     """Prepare, land and judge in a new folder. Raises BadData."""
-    scene = prepare(task, folder)
-    before, begin = scene.count_checks(), time.monotonic()
+    scene = prepare_scene(task, folder)
     try:
         outcome = find_engine(engine)(scene, ladder)
     except EngineBroke as error:
         return Result(task, engine, ladder, Outcome(), None, str(error))
-    outcome.wall = outcome.wall or time.monotonic() - begin
-    if engine != "orchestr":
-        outcome.checks = scene.count_checks() - before
-    return Result(task, engine, ladder, outcome, judge(task, scene, outcome))
+    return Result(task, engine, ladder, outcome, judge_landing(task, scene, outcome))
 
 
 def check_base(task: Task, folder: Path) -> Task:
     """The task without the patches that are red by themselves on this machine: nothing could land
     them. Raises BadData when the base is red: the commands do not fit this machine.
     """
-    scene = prepare(task, folder)
-    place = scene.checkout("base")
+    scene = prepare_scene(task, folder)
+    place = scene.make_checkout("base")
     for what, command in (("tests", task.tests), ("suite", task.suite)):
         log = folder / f"base-{what}.log"
         if not run_shell(command, place, log):
             raise BadData(f"{task.name}: {what} are red at the base: {log.read_text()[-600:]}")
     good = []
     for patch in task.patches:
-        place = scene.checkout("base", scene.branch(patch.name))
+        place = scene.make_checkout("base", scene.branch_of(patch.name))
         if run_shell(task.tests, place, folder / f"base-{patch.name}.log"):
             good.append(patch)
         else:
@@ -85,7 +80,7 @@ def check_base(task: Task, folder: Path) -> Task:
     return replace(task, patches=tuple(good))
 
 
-def totals(results: Sequence[Result]) -> list[dict[str, Any]]:
+def sum_results(results: Sequence[Result]) -> list[dict[str, Any]]:
     """One line for each engine and ladder, and each repository below it."""
     rows = []
     for kind in dict.fromkeys((r.engine, r.ladder) for r in results):
@@ -105,10 +100,11 @@ def totals(results: Sequence[Result]) -> list[dict[str, Any]]:
     return rows
 
 
-def report(results: Sequence[Result], path: Path | None, verbose: bool) -> None:
+def report_results(results: Sequence[Result], path: Path | None, verbose: bool) -> None:
     """Print the tables; write all of it as JSON."""
     show(Table("tasks", [result.row() for result in results]))
-    show(Table("all", totals(results)))
+    totals = sum_results(results)
+    show(Table("all", totals))
     for result in results:
         if result.broke:
             print(f"  {result.task.name} {result.engine}: {result.broke}")
@@ -124,12 +120,12 @@ def report(results: Sequence[Result], path: Path | None, verbose: bool) -> None:
                 **result.row(), "outcome": asdict(result.outcome), "broke": result.broke,
                 "verdict": None if result.verdict is None else asdict(result.verdict),
             } for result in results],
-            "totals": totals(results),
+            "totals": totals,
         }  # fmt: skip
         path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cooperbench")
     parser.add_argument(
@@ -159,7 +155,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """See the module. 0: every final main is green; 1: one is not; 2: the data do not fit."""
-    given = parse(argv)
+    given = parse_arguments(argv)
     results: list[Result] = []
     print(f"{machine()}; load {load()}", flush=True)
     with scratch() as base:
@@ -179,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         except BadData as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    report(results, given.json, given.verbose)
+    report_results(results, given.json, given.verbose)
     return int(not all(r.verdict is not None and r.verdict.green for r in results))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ class EngineBroke(Exception):
 class Outcome:
     """``landed``: patches, in order, with the rung that resolved what conflicted ("" for git's own
     merge); ``left``: the others, why. ``built``: those whose own checks were green, None when
-    nothing was built. ``candidates`` None: the engine does not say. ``wall``: seconds of landing.
+    nothing was built. ``candidates`` None: the engine does not say. ``wall``: seconds of landing,
+    ``checks``: how many were run in it.
     """
 
     landed: dict[str, str] = field(default_factory=dict)
@@ -67,27 +69,29 @@ def make_shell_engine(command: str) -> Engine:
             **environment(),
             "COOPERBENCH_ORIGIN": str(scene.origin),
             "COOPERBENCH_TARGET": TARGET,
-            "COOPERBENCH_BRANCHES": " ".join(map(scene.branch, scene.names)),
+            "COOPERBENCH_BRANCHES": " ".join(map(scene.branch_of, scene.names)),
             "COOPERBENCH_CHECK": str(scene.check),
             "COOPERBENCH_LADDER": ladder,
             "COOPERBENCH_UNION": "\n".join(list_union(scene, ladder)),
         }
+        begin = time.monotonic()
         done = subprocess.run(
             ["sh", "-c", command], cwd=work, env=env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
+        wall = time.monotonic() - begin
         if done.returncode not in (0, 1):
             raise EngineBroke(f"exit {done.returncode}: {done.stdout.strip()[-500:]}")
-        said = dict(
+        reasons = dict(
             line.removeprefix("left ").partition(": ")[::2]
             for line in done.stdout.splitlines() if line.startswith("left ")
         )  # fmt: skip
         landed = find_landed(scene)
         left = {
-            name: said.get(scene.branch(name), "left by the engine")
+            name: reasons.get(scene.branch_of(name), "left by the engine")
             for name in scene.names if name not in landed
         }  # fmt: skip
-        return Outcome(dict.fromkeys(landed, ""), left)
+        return Outcome(dict.fromkeys(landed, ""), left, wall=wall, checks=scene.count_checks())
 
     return land
 
@@ -106,4 +110,4 @@ def find_landed(scene: Scene) -> list[str]:
         cwd=scene.origin,
     ).split()  # fmt: skip
     inside = {*named, *merged}
-    return [name for name in scene.names if scene.branch(name) in inside]
+    return [name for name in scene.names if scene.branch_of(name) in inside]

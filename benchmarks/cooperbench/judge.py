@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.common import git
 from benchmarks.cooperbench.dataset import Patch, Task
@@ -29,11 +30,11 @@ class Verdict:
         return self.tests and self.suite and not self.wrong
 
 
-def judge(task: Task, scene: Scene, outcome: Outcome) -> Verdict:
+def judge_landing(task: Task, scene: Scene, outcome: Outcome) -> Verdict:
     """Test the final `main` as it is, then once for each landed patch with that patch's own files
     of tests: a merge that lost or bent a test is seen by its author's version of it.
     """
-    place = scene.checkout("final")
+    place = scene.make_checkout("final")
     tests = run_shell(task.tests, place, scene.folder / "final-tests.log")
     suite = tests if task.suite == task.tests else run_shell(
         task.suite, place, scene.folder / "final-suite.log"
@@ -41,7 +42,7 @@ def judge(task: Task, scene: Scene, outcome: Outcome) -> Verdict:
     wrong = []
     for patch in task.patches:
         if patch.name in outcome.landed and patch.tests.exists():
-            git("checkout", "--quiet", "--force", "HEAD", "--", ".", cwd=place)
+            git("reset", "--quiet", "--hard", cwd=place)
             git("clean", "--quiet", "-dffx", cwd=place)
             _put_tests(patch, scene, place)
             if not run_shell(task.tests, place, scene.folder / f"final-{patch.name}.log"):
@@ -50,13 +51,13 @@ def judge(task: Task, scene: Scene, outcome: Outcome) -> Verdict:
     return Verdict(tests, suite, tuple(wrong))
 
 
-def _put_tests(patch: Patch, scene: Scene, place: object) -> None:
+def _put_tests(patch: Patch, scene: Scene, place: Path) -> None:
     """The patch's files of tests as they are on its branch."""
-    branch = f"origin/{scene.branch(patch.name)}"
+    branch = f"origin/{scene.branch_of(patch.name)}"
     words = " ".join(map(shlex.quote, _paths(patch)))
     run_shell(
         f'for path in {words}; do git checkout --quiet {branch} -- "$path" || rm -f "$path"; done',
-        scene.folder / "final",
+        place,
     )
 
 

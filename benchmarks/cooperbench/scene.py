@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common import environment, git
+from benchmarks.common import environment, git, read_git
 from benchmarks.cooperbench.dataset import BadData, Task
 
 TARGET = "main"
@@ -46,11 +46,11 @@ class Scene:
         """The script that checks the current directory."""
         return self.folder / "check.sh"
 
-    def branch(self, name: str) -> str:
+    def branch_of(self, name: str) -> str:
         """A patch's branch at the origin."""
         return f"patch/{name}"
 
-    def diff(self, name: str) -> Path:
+    def diff_of(self, name: str) -> Path:
         """All of a patch, code and tests, as one diff against the base."""
         return self.folder / "patches" / f"{name}.patch"
 
@@ -59,7 +59,7 @@ class Scene:
         book = self.folder / "checks.log"
         return len(book.read_text().splitlines()) if book.exists() else 0
 
-    def checkout(self, place: str, commit: str = TARGET) -> Path:
+    def make_checkout(self, place: str, commit: str = TARGET) -> Path:
         """A new detached checkout of a commit of the origin."""
         path = self.folder / place
         shutil.rmtree(path, ignore_errors=True)
@@ -78,7 +78,7 @@ def run_shell(command: str, cwd: Path, log: Path | None = None) -> bool:
     return done.returncode == 0
 
 
-def prepare(task: Task, folder: Path) -> Scene:
+def prepare_scene(task: Task, folder: Path) -> Scene:
     """Make the scene of a task in a new folder. Raises BadData."""
     (folder / "patches").mkdir(parents=True)
     seed = folder / "seed"
@@ -91,15 +91,12 @@ def prepare(task: Task, folder: Path) -> Scene:
         folder, folder / "origin.git", base, tuple(p.name for p in task.patches), task.union
     )
     for patch in task.patches:
-        git("checkout", "--quiet", "-b", scene.branch(patch.name), base, cwd=seed)
+        git("checkout", "--quiet", "-b", scene.branch_of(patch.name), base, cwd=seed)
         for path in patch.files:
             _apply(path, seed)
         git("commit", "--quiet", "--message", patch.name, cwd=seed)
-        diff = subprocess.run(
-            ["git", "diff", "--binary", "--full-index", base, "HEAD"],
-            cwd=seed, env=environment(), check=True, capture_output=True,
-        ).stdout  # fmt: skip
-        scene.diff(patch.name).write_bytes(diff)
+        diff = read_git("diff", "--binary", "--full-index", base, "HEAD", cwd=seed)
+        scene.diff_of(patch.name).write_bytes(diff)
     git("clone", "--quiet", "--bare", str(seed), str(scene.origin), cwd=folder)
     git("symbolic-ref", "HEAD", f"refs/heads/{TARGET}", cwd=scene.origin)
     shutil.rmtree(seed)
@@ -109,7 +106,7 @@ def prepare(task: Task, folder: Path) -> Scene:
 
 
 def _write_tree(repo: Path, commit: str, place: Path) -> None:
-    """The files of a commit, without its history: the same for everybody, and small."""
+    """The files of a commit, without its history: the same for every engine, and small."""
     place.mkdir()
     found = subprocess.run(
         ["git", "cat-file", "-e", f"{commit}^{{tree}}"],

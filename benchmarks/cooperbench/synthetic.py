@@ -9,12 +9,11 @@ agent can decide; some merge cleanly and are red together.
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.common import environment, git
+from benchmarks.common import git, read_git
 from benchmarks.cooperbench.dataset import Task, read_tasks
 from benchmarks.cooperbench.synthetic_shop import SHOP
 from benchmarks.cooperbench.synthetic_site import SITE
@@ -59,10 +58,7 @@ def _write_repository(made: Made, repo: Path, task: Path) -> str:
             edit.write(repo)
         git("add", "--all", cwd=repo)
         for name, paths in (("feature", (".", ":!tests")), ("tests", ("tests",))):
-            diff = subprocess.run(
-                ["git", "diff", "--cached", "--", *paths],
-                cwd=repo, env=environment(), check=True, capture_output=True,
-            ).stdout  # fmt: skip
+            diff = read_git("diff", "--cached", "--", *paths, cwd=repo)
             (folder / f"{name}.patch").write_bytes(diff)
         git("reset", "--quiet", "--hard", cwd=repo)
     return git("rev-parse", "HEAD", cwd=repo)

@@ -80,6 +80,22 @@ def _test(module: str, name: str, line: str) -> Edit:
     return Edit(f"tests/test_{module}.py", TEST.format(name=name, line=line))
 
 
+def _new_test(file: str, module: str, name: str, line: str) -> Edit:
+    """A new file with the first test of a module, or of a part of it."""
+    return Edit(
+        f"tests/test_{file}.py", HEAD.format(module=module) + TEST.format(name=name, line=line)
+    )
+
+
+def _parameter(value: str, before: str, after: str, test: Edit) -> tuple[Edit, ...]:
+    """Another parameter of `format_price`, and what its result is then made of."""
+    return (
+        Edit("shop/prices.py", f"def format_price(cents, {value}):", FORMAT),
+        Edit("shop/prices.py", FORMATTED.replace(before, after), FORMATTED),
+        test,
+    )
+
+
 def _function(name: str, body: str, line: str, imports: str = "") -> tuple[Edit, ...]:
     """A new function at the end of prices.py with its test, import and changelog."""
     edits = [
@@ -144,9 +160,8 @@ SHOP = Made(
         ),
         "reduced-rate": (
             Edit("shop/prices.py", '    "reduced": 5,\n    "standard": 20,', '    "standard": 20,'),
-            Edit("tests/test_rates.py", HEAD.format(module="prices")
-                 + TEST.format(name="Reduced",
-                               line='self.assertEqual(prices.add_tax(100, "reduced"), 105)')),
+            _new_test("rates", "prices", "Reduced",
+                      'self.assertEqual(prices.add_tax(100, "reduced"), 105)'),
         ),
         "round-up": _function(
             "round_price(cents)", "-(-cents // 10) * 10",
@@ -158,19 +173,15 @@ SHOP = Made(
         "names": _method(
             "names", "[name for name, _, _ in self.lines]", 'self.assertEqual(c.names(), ["a"])'
         ),
-        "symbol": (
-            Edit("shop/prices.py", 'def format_price(cents, symbol=""):', FORMAT),
-            Edit("shop/prices.py", FORMATTED.replace('f"', 'symbol + f"'), FORMATTED),
-            Edit("tests/test_symbol.py", HEAD.format(module="prices")
-                 + TEST.format(name="Symbol",
-                               line='self.assertEqual(prices.format_price(5, "$"), "$0.05")')),
+        "symbol": _parameter(
+            'symbol=""', 'f"', 'symbol + f"',
+            _new_test("symbol", "prices", "Symbol",
+                      'self.assertEqual(prices.format_price(5, "$"), "$0.05")'),
         ),
-        "separator": (
-            Edit("shop/prices.py", 'def format_price(cents, mark="."):', FORMAT),
-            Edit("shop/prices.py", FORMATTED.replace("}.{", "}{mark}{"), FORMATTED),
-            Edit("tests/test_mark.py", HEAD.format(module="prices")
-                 + TEST.format(name="Mark",
-                               line='self.assertEqual(prices.format_price(5, ","), "0,05")')),
+        "separator": _parameter(
+            'mark="."', "}.{", "}{mark}{",
+            _new_test("mark", "prices", "Mark",
+                      'self.assertEqual(prices.format_price(5, ","), "0,05")'),
         ),
         "rename": (
             Edit("shop/text.py", "def slugify(name):", "def slug(name):"),
@@ -179,8 +190,7 @@ SHOP = Made(
         "links": (
             Edit("shop/links.py", "from shop.text import slug\n\n\n"
                  'def link(name):\n    """Where it is."""\n    return "/" + slug(name)\n'),
-            Edit("tests/test_links.py", HEAD.format(module="links")
-                 + TEST.format(name="Link", line='self.assertEqual(links.link("A B"), "/a-b")')),
+            _new_test("links", "links", "Link", 'self.assertEqual(links.link("A B"), "/a-b")'),
         ),
     },
     check="PYTHON -B -m unittest discover -q -s tests -t .",

@@ -83,7 +83,7 @@ def _menu(name: str) -> tuple[Edit, ...]:
 
 
 def _page(name: str) -> tuple[Edit, ...]:
-    """A paragraph of the README with its line of the changelog."""
+    """A page with its line of the changelog."""
     return (
         Edit(f"pages/{name}.md", f"# {name.title()}\n"),
         add_change(f"Another page: {name}."),

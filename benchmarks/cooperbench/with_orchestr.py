@@ -39,17 +39,17 @@ def land_with_orchestr(scene: Scene, ladder: str) -> Outcome:
     """Build every patch as a cell, then land them all. Raises EngineBroke."""
     root = scene.folder / "work"
     _make_workspace(scene, root, ladder)
-    said, built = "", []
+    output, built = "", []
     for name in scene.names:  # one after the other: they land in the order in which they were done
         run = orchestr("run", name, "--yes", cwd=root)
-        said += run.stdout + run.stderr
+        output += run.stdout + run.stderr
         if run.returncode not in (0, 1):
-            raise EngineBroke(f"run {name}: exit {run.returncode}: {said[-500:]}")
+            raise EngineBroke(f"run {name}: exit {run.returncode}: {output[-500:]}")
         if run.returncode == 0:
             built.append(name)
-    (scene.folder / "run.log").write_text(said)
+    (scene.folder / "run.log").write_text(output)
     if not built:
-        raise EngineBroke(f"nothing was built: {said[-500:]}")
+        raise EngineBroke(f"nothing was built: {output[-500:]}")
     before, begin = scene.count_checks(), time.monotonic()
     land = orchestr("land", *built, "--yes", cwd=root)
     wall = time.monotonic() - begin
@@ -98,20 +98,20 @@ def read_outcome(events: list[Event]) -> Outcome:
                 rungs[event.commit] = event.rung.value
             case Conflicted():
                 out.candidates = (out.candidates or 0) + 1
-                out.left[_name(event.key)] = "conflict: " + ", ".join(event.paths)
+                out.left[_patch_of(event.key)] = "conflict: " + ", ".join(event.paths)
             case Checked() if not event.green:
                 for key in event.spec.keys:
                     rung = rungs.get(event.commit, "")
-                    out.left[_name(key)] = (
+                    out.left[_patch_of(key)] = (
                         f"red{f' by {rung}' if rung else ''}: {event.detail[-200:]}"
                     )
             case Landed():
                 for key in event.spec.keys:
-                    out.landed[_name(key)] = rungs.get(event.commit, "")
-                    out.left.pop(_name(key), None)
+                    out.landed[_patch_of(key)] = rungs.get(event.commit, "")
+                    out.left.pop(_patch_of(key), None)
     return out
 
 
-def _name(key: str) -> str:
-    """The patch of a change's key, `FEATURE/CELL` or `FEATURE:CELL`."""
-    return key.replace(":", "/").partition("/")[0]
+def _patch_of(key: str) -> str:
+    """The patch of a change's key, `FEATURE/CELL`: each is a feature of its own."""
+    return key.partition("/")[0]

@@ -337,6 +337,11 @@ class CellContext:
         return listed and bool(repo.checks or self.cell.proof.checks or detect)
 
     @property
+    def has_landing_checks(self) -> bool:
+        """Whether anything is checked of what the cell lands, by spec and settings."""
+        return self.has_checks or bool(self.repo_settings.land_checks)
+
+    @property
     def checks_in_worktree(self) -> bool:
         """Whether its checks run in the author's worktree, by the settings."""
         return self.repo_settings.checks_in == "worktree"

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
@@ -46,7 +47,7 @@ class InputChange:
 def save_inputs(ctx: CellContext, phase: Phase) -> None:
     """Keep what the phase was made from. A courtesy: it never fails a phase."""
     with suppress(OSError, OrchestrError, TypeError, ValueError):
-        known = _read_inputs(ctx)
+        known = read_kept_inputs(ctx.dir)
         fresh = dict(known)
         for one in Phase:  # the phases before this one are up to date, or it had not ended
             if one is phase or str(one) not in known:
@@ -67,7 +68,7 @@ def former_value(ctx: CellContext, phase: Phase, field: str) -> Any:
     """The value of ``field`` when the phase ended last, shortened where it is long; None where it
     is not known."""
     try:
-        before = _read_inputs(ctx).get(str(phase))
+        before = read_kept_inputs(ctx.dir).get(str(phase))
         return before.get(field) if isinstance(before, dict) else None
     except (OSError, OrchestrError, TypeError, ValueError):
         return None
@@ -80,7 +81,7 @@ def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
     known of its old value; only an upstream may be new.
     """
     try:
-        before = _read_inputs(ctx).get(str(phase))
+        before = read_kept_inputs(ctx.dir).get(str(phase))
         if not isinstance(before, dict):
             return ()
         found: list[InputChange] = []
@@ -111,9 +112,13 @@ def changes_for_journal(ctx: CellContext, phase: Phase) -> dict[str, Any]:
     return {"changes": found} if found else {}
 
 
-def _read_inputs(ctx: CellContext) -> Mapping[str, Any]:
+def read_kept_inputs(cell_dir: Path) -> Mapping[str, Any]:
+    """The values that each phase was made from, by phase; empty where they are not known.
+
+    Raises OSError for a file that is there and cannot be read.
+    """
     try:
-        raw = json.loads(read_file(ctx.dir / INPUTS))
+        raw = json.loads(read_file(cell_dir / INPUTS))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     phases = raw.get("phases") if isinstance(raw, dict) else None

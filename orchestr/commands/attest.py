@@ -16,7 +16,7 @@ from orchestr.git.repo import Repo
 from orchestr.git.signatures import check_signature, find_signing_key, sign_data
 from orchestr.provenance.attest import make_statements
 from orchestr.provenance.origins import Origins
-from orchestr.provenance.statements import SUFFIX, encode_statements
+from orchestr.provenance.statements import SUFFIX, encode_statements, locate_signature
 from orchestr.registry import substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.views.terminal.output import print_stderr, write_stdout
@@ -70,9 +70,9 @@ def write_signed(file: Path, data: bytes, place: Repo, *, signed: bool) -> str:
     A signature of other bytes never stands beside the file: it is removed before. What is written
     and validly signed already stays, as some keys sign the same bytes otherwise each time.
     """
-    signature = file.with_name(f"{file.name}.sig")
+    signature = locate_signature(file)
     key = find_signing_key(place) if signed else None
-    if key is not None and _read(file) == data and signature.exists():
+    if key is not None and _read_if_there(file) == data and signature.exists():
         verdict = check_signature(place, data, signature)
         if verdict.valid:
             return f"signed already, by {verdict.signer}"
@@ -85,7 +85,7 @@ def write_signed(file: Path, data: bytes, place: Repo, *, signed: bool) -> str:
     return f"signed with {key.label} ({key.form})"
 
 
-def _read(file: Path) -> bytes | None:
+def _read_if_there(file: Path) -> bytes | None:
     try:
         return read_file(file)
     except OSError:
@@ -98,7 +98,9 @@ def _make_all(run: FeatureRun, origins: Origins) -> tuple[list[Mapping[str, Any]
     refused = False
     for cell in run.feature.cells:
         ctx = run.cell_context(cell.name)
-        made = make_statements(origins.find(run.feature.name, cell.name), ctx.repo, cell.repo)
+        made = make_statements(
+            origins.find_origin(run.feature.name, cell.name), ctx.repo, cell.repo
+        )
         statements += made.statements
         refused = refused or bool(made.refused)
         for text in made.notes:

@@ -16,17 +16,13 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.expected_conflicts import print_expected_conflicts
-from orchestr.commands.base.landing_preview import change_name, print_preview, replace_change_keys
+from orchestr.commands.base.landing_preview import print_preview, replace_change_keys
 from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing.actions import Action
 from orchestr.landing.changes import LANDED_ONCE
-from orchestr.landing.events import (
-    Event,
-    Stage,
-    Trouble,
-)
+from orchestr.landing.events import Event, Stage, Trouble
 from orchestr.landing.land import Lander
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
@@ -48,7 +44,13 @@ from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
 from orchestr.views.live.plain import event_lines
 from orchestr.views.live.progress import CellLabels
-from orchestr.views.terminal.landing import LandingRow, action_line, event_line, summary_text
+from orchestr.views.terminal.landing import (
+    LandingRow,
+    action_line,
+    event_line,
+    name_change,
+    summary_text,
+)
 from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_stdout
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
@@ -278,7 +280,7 @@ def tell_landing(
     mine = [end for end in outcome.ends if end.key.partition("/")[0] == name]
     left = [end for end in mine if end.stage is not Stage.LANDED]
     verb = "rolled back" if undo else "landed"
-    whys = [*outcome.red, *(f"{change_name(end.key, False)}: {end.why}" for end in left)]
+    whys = [*outcome.red, *(f"{name_change(end.key, many=False)}: {end.why}" for end in left)]
     if notifier is not None and (whys or any(end.fresh for end in mine)):
         notifier.show_landing(run, verb, len(mine) - len(left), whys)
 
@@ -310,7 +312,7 @@ def summary_rows(outcome: LandingOutcome, *, many: bool) -> list[LandingRow]:
         if end.stage is Stage.PARKED:
             state = STATES.get(end.trouble, "person") if end.trouble else "person"
         rows.append(
-            LandingRow(change_name(end.key, many), str(end.lane), state, end.commit, end.fresh,
+            LandingRow(name_change(end.key, many=many), str(end.lane), state, end.commit, end.fresh,
                 replace_change_keys(end.why, many), end.hint, end.link, end.resolved)
         )  # fmt: skip
     return rows

@@ -53,22 +53,22 @@ class Lineage(PlainVerb):
         origins = load_origins(session)
         clones = find_clones(session, params["repo"])
         place = find_path(session, clones, args[0], params["repo"])
-        meant = None if place is not None else find_commit(clones, args[0])
-        if place is None and meant is None:
+        meant = place or find_commit(clones, args[0])
+        if meant is None:
             raise UsageError(
                 f"{args[0]!r} is no path and no commit in a repository of this workspace",
                 hint="REPOSITORY/PATH, a path below this folder, or orchestr lineage --repo NAME",
             )
-        name = place[0] if place is not None else meant[0] if meant is not None else ""
+        name, word = meant
         found = find_lineage(
             origins, clones[name], name, cell_contexts(session),
-            commit=meant[1] if meant is not None else "",
-            path=place[1] if place is not None else "",
+            commit="" if place else word,
+            path=word if place else "",
             most=SHOWN if params["number"] is None else params["number"],
         )  # fmt: skip
-        if place is not None and not found.commits:
+        if place and not found.commits:
             raise UsageError(
-                f"no commit of {name} that is known here changed {place[1]}",
+                f"no commit of {name} that is known here changed {word}",
                 hint="git fetch there; a file that is not committed has no lineage",
             )
         if params["json"]:

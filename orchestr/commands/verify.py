@@ -13,11 +13,12 @@ from orchestr.commands.base.provenance import find_clones, load_origins, require
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.commands.lineage import REPO
 from orchestr.errors import ExitCode, OrchestrError, UsageError
+from orchestr.files import read_file
 from orchestr.git.repo import Repo
 from orchestr.git.signatures import check_signature
 from orchestr.provenance.attest import make_statements
 from orchestr.provenance.origins import Origins
-from orchestr.provenance.statements import SUFFIX, read_statements
+from orchestr.provenance.statements import SUFFIX, locate_signature, parse_statements
 from orchestr.provenance.text import verify_text
 from orchestr.provenance.traces import trace_commits
 from orchestr.provenance.verify import (
@@ -89,9 +90,10 @@ def _find_points(
     """Every point about the commit; none where neither a statement nor a record knows it."""
     files = sorted(folder.glob(f"*{SUFFIX}"))
     try:
-        found = [one for file in files for one in read_statements(file)]
+        data = {file: read_file(file) for file in files}
     except OSError as error:
         raise OrchestrError(f"cannot read {error.filename}: {error.strerror}") from error
+    found = [one for file in files for one in parse_statements(file, data[file])]
     subject = Subject(name, commit, clones[name].resolve_tree(commit))
     points = judge_commit(subject, found, _cell_reader(origins, clones))
     if not points:
@@ -101,10 +103,10 @@ def _find_points(
     mine = sorted({one.file for one in found if commit in one.commits})
     points += list_bad_lines(found, mine)
     for file in mine:
-        signature = file.with_name(f"{file.name}.sig")
+        signature = locate_signature(file)
         verdict = None
         if signature.exists():
-            verdict = check_signature(Repo(session.root), file.read_bytes(), signature)
+            verdict = check_signature(Repo(session.root), data[file], signature)
         points.append(judge_signature(file, verdict, needed=signed))
     return points
 
@@ -113,9 +115,9 @@ def _cell_reader(origins: Origins, clones: Mapping[str, Repo]) -> Callable[[str,
     """What makes the statements of a cell again, from its records as they are."""
 
     def read_cell(feature: str, cell: str) -> CellNow:
-        if not origins.knows(feature, cell):
+        if not origins.knows_cell(feature, cell):
             return CellNow()
-        origin = origins.find(feature, cell)
+        origin = origins.find_origin(feature, cell)
         name = origins.repo_of(feature, cell)
         if name not in clones:
             return CellNow(origin.head, origin.landings)

@@ -13,13 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestr.follow.facts import Rules
-from orchestr.forges.followed import (
-    Comment,
-    PullRequestFacts,
-    PullRequestReview,
-    Thread,
-    Verdict,
-)
+from orchestr.forges.followed import Comment, PullRequestFacts, PullRequestReview, Thread, Verdict
 
 _SPEAKS = (Verdict.CHANGES_REQUESTED, Verdict.COMMENTED)  # an approval asks for nothing
 

@@ -24,10 +24,8 @@ from orchestr.follow.words import ask_for_repair
 from orchestr.forges.followed import FollowingForge, PullRequestFacts
 from orchestr.git.bases import fetch_base, list_base_tips
 from orchestr.git.repo import CommitId
-from orchestr.landing.after_landing import Warn, merge_target_into_branch
-from orchestr.landing.events import (
-    Trouble,
-)
+from orchestr.landing.after_landing import Warn, commit_target_merge, find_head_to_update
+from orchestr.landing.events import Trouble
 from orchestr.landing.ladder import merge_by_ladder, read_ladder_rules
 from orchestr.landing.repair import EVIDENCE, prepare_repair
 from orchestr.spec.phases import Phase
@@ -101,7 +99,8 @@ def prepare_merge(
     rules = read_ladder_rules(ctx.run.settings, ctx.cell.repo)
     merged = merge_by_ladder(repo, CommitId(head.head), tip, rules)
     if merged.tree is not None and not merged.generating:
-        merge_target_into_branch(ctx, base, tip, None, warn, rules)
+        if find_head_to_update(ctx) == head.head:
+            commit_target_merge(ctx, base, (CommitId(head.head), tip), merged, warn)
         return
     if not cell.can_repair:
         raise OrchestrError(f"{ctx.name}: {step.why}")
@@ -111,9 +110,8 @@ def prepare_merge(
         facts.node_id,
     )  # fmt: skip
     replace(cell.memory, rounds=(*cell.memory.rounds, mine)).write(ctx.dir)
-    prepare_repair(
-        ctx, Trouble.CONFLICT, ", ".join((merged.conflicts or merged.generating)[:5]), base, tip
-    )
+    files = ", ".join((merged.conflicts or merged.generating)[:5])
+    prepare_repair(ctx, Trouble.CONFLICT, files, base, tip)
 
 
 def resume_round(ctx: CellContext, memory: FollowMemory, round_: FollowRound) -> None:

@@ -60,7 +60,7 @@ class CiCheck:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """One comment. ``id`` is the forge's node id, ``is_ours`` that orchestr said
+    """One comment. ``id`` is the forge's node id, ``is_ours`` that orchestr wrote
     it (a person may have the same login, and is not orchestr), ``may_write`` that its author has
     write access to the repository."""
 

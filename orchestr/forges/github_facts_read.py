@@ -10,13 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestr.forges.followed import (
-    FEATURE_STATUS,
-    CiCheck,
-    Mergeability,
-    PullRequestFacts,
-    Thread,
-)
+from orchestr.forges.followed import FEATURE_STATUS, CiCheck, Mergeability, PullRequestFacts, Thread
 from orchestr.forges.github_facts import (
     BaseQuestion,
     BehindQuestion,

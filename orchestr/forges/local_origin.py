@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
 from orchestr.git.errors import NoSuchRef, remote_failed
+from orchestr.git.missing_objects import find_missing_objects
 from orchestr.git.repo import CommitId, GitError, RemoteAway, Repo
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO_REMOTE
 from orchestr.process.run import ProcessTimeout
@@ -196,9 +197,7 @@ class Origin:
         if self._fetched:
             return
         heads = {ref: sha for ref, sha in self.refs.items() if ref.startswith(HEADS)}
-        asked = "".join(f"{sha}\n" for sha in heads.values()).encode()
-        lines = self.clone.run_git("cat-file", "--batch-check", input=asked).text.splitlines()
-        lacking = {line.partition(" ")[0] for line in lines if line.endswith(" missing")}
+        lacking = find_missing_objects(self.clone, heads.values())
         names = "".join(f"{ref}\n" for ref, sha in heads.items() if sha in lacking).encode()
         if names:
             done = self.clone.run_git(

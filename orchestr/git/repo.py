@@ -39,13 +39,7 @@ from orchestr.git.errors import (
 from orchestr.git.hidden_files import reveal_hidden
 from orchestr.git.inner_repositories import stage_all
 from orchestr.git.remote import RemoteOps
-from orchestr.git.runner import (
-    ANY_EXIT,
-    YES_OR_NO,
-    join_records,
-    single_line,
-    split_records,
-)
+from orchestr.git.runner import ANY_EXIT, YES_OR_NO, join_records, single_line, split_records
 from orchestr.git.status import read_changes
 from orchestr.git.tree_merge import MergeTreeResult, read_merge_answer
 from orchestr.git.worktree_list import WorktreeEntry

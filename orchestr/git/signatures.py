@@ -68,15 +68,15 @@ def sign_data(key: SigningKey, data: bytes, place: GitPath) -> bytes:
     """The armoured signature of ``data``. Raises CannotSign."""
     if key.form == "openpgp":
         words = ("--batch", "--armor", "--local-user", key.key, "--detach-sign")
-        return _take_signature(key, _run_signer(place, key.program, *words, data=data))
+        return _take_signature(key, _run_program(place, key.program, *words, data=data))
     with _as_key_file(key.key) as (path, from_agent):
         more = ("-U",) if from_agent else ()
         words = ("-Y", "sign", "-n", NAMESPACE, "-f", path, *more)
-        return _take_signature(key, _run_signer(place, key.program, *words, data=data))
+        return _take_signature(key, _run_program(place, key.program, *words, data=data))
 
 
 def check_signature(place: GitPath, data: bytes, signature: Path) -> SignatureVerdict:
-    """Whether the file ``signature`` is one of ``data`` by a signer whom git allows.
+    """Whether the file ``signature`` is one of ``data`` by a signer that git allows.
 
     For ssh these are the lines of `gpg.ssh.allowedSignersFile`, for gpg the keys of the keyring.
     """
@@ -98,12 +98,12 @@ def _check_ssh(place: GitPath, data: bytes, signature: Path) -> SignatureVerdict
         )
     program = _find_program(place, "ssh")
     near = ("-f", allowed, "-s", str(signature))
-    found = _run_signer(place, program, "-Y", "find-principals", *near)
+    found = _run_program(place, program, "-Y", "find-principals", *near)
     names = found.text.splitlines() if found.code == 0 else []
     if not names:
         return SignatureVerdict(False, reason=f"its key is not among those of {allowed}")
     words = ("-Y", "verify", "-n", NAMESPACE, "-I", names[0])
-    done = _run_signer(place, program, *words, *near, data=data)
+    done = _run_program(place, program, *words, *near, data=data)
     if done.code != 0:
         return SignatureVerdict(False, names[0], output_tail(done.err or done.out, 2))
     return SignatureVerdict(True, names[0])
@@ -111,7 +111,7 @@ def _check_ssh(place: GitPath, data: bytes, signature: Path) -> SignatureVerdict
 
 def _check_gpg(place: GitPath, data: bytes, signature: Path) -> SignatureVerdict:
     words = ("--batch", "--status-fd=1", "--verify", str(signature), "-")
-    done = _run_signer(place, _find_program(place, "openpgp"), *words, data=data)
+    done = _run_program(place, _find_program(place, "openpgp"), *words, data=data)
     good = re.search(r"^\[GNUPG:\] GOODSIG \S+ (.+)$", done.text, re.MULTILINE)
     if done.code == 0 and good is not None:
         return SignatureVerdict(True, good[1])
@@ -140,7 +140,7 @@ def _take_signature(key: SigningKey, done: CompletedCommand) -> bytes:
     )
 
 
-def _run_signer(place: GitPath, program: str, *words: str, data: bytes = b"") -> CompletedCommand:
+def _run_program(place: GitPath, program: str, *words: str, data: bytes = b"") -> CompletedCommand:
     return run_command((program, *words), cwd=place.path, env=os.environ, input=data,
                        timeout=TIMEOUT, check=False)  # fmt: skip
 

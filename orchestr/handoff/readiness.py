@@ -57,36 +57,40 @@ def _first_of(obstacles: Iterator[Obstacle]) -> Iterable[Obstacle]:
 
 
 def _cell_obstacles(feature: str, cell: CellReadiness) -> Iterator[Obstacle]:
-    def report(why: str, command: str) -> Obstacle:
+    def make_obstacle(why: str, command: str) -> Obstacle:
         return Obstacle(cell.name, why, command)
 
     again = f"orchestr run {cell.name}"
     if cell.is_ignored:
-        yield report("it is ignored", f"orchestr ignore --undo {cell.name}")
+        yield make_obstacle("it is ignored", f"orchestr ignore --undo {cell.name}")
     if cell.head is None:
-        yield report("it has no result yet", again)
+        yield make_obstacle("it has no result yet", again)
     if cell.stale:
-        yield report(f"it is not up to date: {cell.stale[0]}", again)
+        yield make_obstacle(f"it is not up to date: {cell.stale[0]}", again)
     if cell.needs_person is not None:
-        yield report(f"it needs a person: {cell.needs_person}", f"orchestr explain {cell.name}")
+        yield make_obstacle(
+            f"it needs a person: {cell.needs_person}", f"orchestr explain {cell.name}"
+        )
     if not cell.is_green:
-        yield report(
+        yield make_obstacle(
             "something in its checks or reviews stayed red", f"orchestr explain {cell.name}"
         )
     if cell.url is None:
         return
     if cell.published != cell.head:
-        yield report("its pull request is of an older head", again)
+        yield make_obstacle("its pull request is of an older head", again)
     if cell.away is not None:
-        yield report(
+        yield make_obstacle(
             f"the forge could not be asked: {cell.away}", f"orchestr status {feature} --fetch"
         )
     if cell.pr is None:
-        yield report(f"{cell.url} is gone", again)
+        yield make_obstacle(f"{cell.url} is gone", again)
     elif cell.pr.state is PRState.CLOSED:
-        yield report(f"{cell.url} was closed without a merge", again)
+        yield make_obstacle(f"{cell.url} was closed without a merge", again)
     elif cell.pr.head_sha != cell.head and cell.pr.state is PRState.OPEN:
         shown, proved = cell.pr.head_sha[:12], str(cell.head)[:12]
-        yield report(f"{cell.url} shows {shown}, proved is {proved}", f"orchestr run {feature}")
+        yield make_obstacle(
+            f"{cell.url} shows {shown}, proved is {proved}", f"orchestr run {feature}"
+        )
     elif cell.pr.checks == "failure" and cell.pr.state is PRState.OPEN:
-        yield report(f"CI of {cell.url} is red", f"orchestr follow {feature} --once")
+        yield make_obstacle(f"CI of {cell.url} is red", f"orchestr follow {feature} --once")

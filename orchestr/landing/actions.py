@@ -8,15 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestr.landing.causes import Blamed
-from orchestr.landing.events import (
-    CandidateSpec,
-    GroupClosed,
-    GroupOpened,
-    Parked,
-    Rung,
-    Split,
-    Trouble,
-)
+from orchestr.landing.events import CandidateSpec, GroupClosed, GroupOpened, Parked, Split, Trouble
+from orchestr.landing.rung import Rung
 
 
 @dataclass(frozen=True, slots=True)

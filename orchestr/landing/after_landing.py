@@ -33,7 +33,7 @@ from orchestr.git.repo import Branch, CommitId
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.landing.candidates import commit_message, list_merge_trailers, newest_commit_date
-from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
+from orchestr.landing.ladder import LadderMerge
 from orchestr.landing.repair import perform_open_phases
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -66,11 +66,11 @@ def same_repo_dependents(ctx: CellContext) -> list[CellContext]:
     return [dep for dep in found if dep.cell.repo == ctx.cell.repo]
 
 
-def confirm_merged(ctx: CellContext, warn: Warn) -> str:
-    """See that the pull request says merged; say so where the forge lets us. Returns its state."""
+def confirm_merged(ctx: CellContext, warn: Warn) -> PullRequest | None:
+    """See that the pull request says merged; say so where the forge lets us. Returns it."""
     pr = newest_pr(ctx)
     if pr is None:
-        return "no pull request"
+        return None
     forge = ctx.run.forge
     if pr.state is PRState.OPEN and isinstance(forge, MarksMerged):
         pr = forge.mark_merged(ctx.repo_ref, pr.number)
@@ -82,7 +82,7 @@ def confirm_merged(ctx: CellContext, warn: Warn) -> str:
             review=pr.review,
         )  # fmt: skip
     ctx.run.seen[f"{ctx.cell.repo}:{ctx.cell.branch}"] = (pr,)
-    return str(pr.state)
+    return pr
 
 
 def _knows_pr_state(ctx: CellContext, pr: PullRequest) -> bool:
@@ -109,48 +109,51 @@ def retarget_pull_requests(ctx: CellContext, target: str, warn: Warn) -> None:
 
 
 def merge_target_into_branch(
-    ctx: CellContext, target: str, tip: CommitId, landed: CommitId | None, warn: Warn,
-    rules: LadderRules | None = None,
-) -> str | None:  # fmt: skip
+    ctx: CellContext, target: str, tip: CommitId, landed: CommitId, warn: Warn
+) -> str | None:
     """Merge the new target into a dependent's branch. Returns its new head, None when nothing was
-    done. ``landed`` is the upstream's head that landed: work the two have in common. ``rules``:
-    what may resolve a conflict; nothing without them.
+    done. ``landed`` is the upstream's head that landed: work the two have in common.
     """
-    repo, done, newest_one = (
-        ctx.repo,
-        ImplementRecord.read(ctx.dir),
-        attempts.newest_attempt(ctx.dir),
-    )
-    if done is None or ctx.cell.action is Action.PUSH:
+    repo, old = ctx.repo, find_head_to_update(ctx)
+    if old is None or repo.resolve_commit(old) is None or repo.is_ancestor(tip, old):
         return None
-    if newest_one is not None and newest_one.is_open:
-        return None  # its agent works there; the next attempt merges what moved
-    if ctx.run.past.cell(ctx.cell.name).state is CellState.IGNORED:
-        return None  # it stays as it is until a person says otherwise
-    old = CommitId(done.head)
-    if repo.resolve_commit(old) is None or repo.is_ancestor(tip, old):
-        return None
-    common = repo.merge_base(old, landed) if landed and not repo.is_ancestor(landed, tip) else None
-    allowed = rules or LadderRules(rungs=frozenset())
-    merged = merge_by_ladder(repo, old, tip, allowed, own_base=common)
-    if merged.tree is None or merged.generating:
-        files = ", ".join((merged.conflicts or merged.generating)[:5])
+    common = None if repo.is_ancestor(landed, tip) else repo.merge_base(old, landed)
+    merged = repo.merge_trees(old, tip, common)
+    if merged.tree is None:
+        files = ", ".join(merged.conflicts[:5])
         warn(f"{ctx.name}: {target} conflicts with its branch in {files}; its next landing asks"
              " its agent")  # fmt: skip
         return None
-    return commit_target_merge(ctx, target, tip, merged, warn)
+    return commit_target_merge(ctx, target, (old, tip), LadderMerge(merged.tree), warn)
+
+
+def find_head_to_update(ctx: CellContext) -> CommitId | None:
+    """The head of a cell whose branch may take something in by itself; None where it may not."""
+    done, newest = ImplementRecord.read(ctx.dir), attempts.newest_attempt(ctx.dir)
+    if done is None or ctx.cell.action is Action.PUSH:
+        return None
+    if newest is not None and newest.is_open:
+        return None  # its agent works there; the next attempt merges what moved
+    if ctx.run.past.cell(ctx.cell.name).state is CellState.IGNORED:
+        return None  # it stays as it is until a person says otherwise
+    return CommitId(done.head)
 
 
 def commit_target_merge(
-    ctx: CellContext, target: str, tip: CommitId, merged: LadderMerge, warn: Warn
+    ctx: CellContext,
+    target: str,
+    parents: tuple[CommitId, CommitId],
+    merged: LadderMerge,
+    warn: Warn,
 ) -> str | None:
-    """Bring a cell's branch to its merge with the target, and do its phases on that head. Returns
-    the head, None when the branch must not be touched. Raises what the phases raise.
+    """Bring a cell's branch to the merge of its head with the target (``parents``), and do its
+    phases on that. Returns the new head, None when the branch must not be touched. Raises what the
+    phases raise.
     """
+    repo, (old, tip) = ctx.repo, parents
     done = ImplementRecord.read(ctx.dir)
-    if done is None or merged.tree is None:
+    if done is None or done.head != old or merged.tree is None:
         return None
-    repo, old = ctx.repo, CommitId(done.head)
     text = commit_message(f"Merge {target} into {ctx.cell.branch}", list_merge_trailers(merged))
     date = newest_commit_date(repo, (old, tip))
     new = make_lasting_commit(

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from orchestr.landing.actions import Action, CheckCandidate, RecordEvent, RepairChange
-from orchestr.landing.causes import Blamed, Cause, list_paths, name_cell
+from orchestr.landing.causes import Blamed, Cause, name_cell
 from orchestr.landing.events import Candidate, Parked, Stage, Trouble
 from orchestr.landing.queue import Queue, find_obstacle
-from orchestr.landing.queue_item import QueueItem
+from orchestr.landing.queue_item import QueueItem, sort_by_entry
 
 
 def route_red(q: Queue, item: QueueItem, candidate: Candidate) -> Action | None:
@@ -24,7 +24,7 @@ def route_red(q: Queue, item: QueueItem, candidate: Candidate) -> Action | None:
     if not candidate.commit or not causes or causes[0].key == key or item.change.reverts:
         return None
     if len(causes) > 1:
-        named = " and ".join(f"{list_paths(c.paths)} of {name_cell(c.key)}" for c in causes)
+        named = " and ".join(f"{c.shown_paths} of {name_cell(c.key)}" for c in causes)
         why = f"no cell has all that its output names: {named}"
         return RecordEvent(
             Parked(key, Trouble.RED, f"red: {why}\n{candidate.detail}", causes[0].key)
@@ -42,7 +42,7 @@ def route_red(q: Queue, item: QueueItem, candidate: Candidate) -> Action | None:
 def decide_blames(q: Queue) -> Iterator[Action]:
     """For every change that waits for a cause: the repair of that, once, or a person."""
     asked: set[str] = set()
-    for item in sorted(q.items.values(), key=lambda i: (i.seq, i.change.order, i.change.key)):
+    for item in sort_by_entry(q.items.values()):
         cause = item.blames
         if cause is None or item.stage is not Stage.WAITING or item.frozen:
             continue
@@ -114,11 +114,11 @@ def _without_waits(item: QueueItem) -> QueueItem:
 
 
 def _leave_to_person(item: QueueItem, cause: Cause, why: str, detail: str) -> Parked:
-    text = f"red because of {list_paths(cause.paths)}, which {name_cell(cause.key)} changed; {why}"
+    text = f"red because of {cause.shown_paths}, which {name_cell(cause.key)} changed; {why}"
     return Parked(item.change.key, Trouble.RED, f"{text}\n{detail}".rstrip(), cause.key)
 
 
 def _describe_for_cause(item: QueueItem, cause: Cause) -> str:
     """What the agent of a cause is shown: which change is red because of it, and the evidence."""
     what = f"{name_cell(item.change.key)} is red on it, and its output names"
-    return f"{what} {list_paths(cause.paths)}, which this cell changed\n{item.detail}"
+    return f"{what} {cause.shown_paths}, which this cell changed\n{item.detail}"

@@ -16,13 +16,13 @@ from orchestr.cell.ownership import format_paths
 from orchestr.errors import OrchestrError
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.landing.events import (
-    Rung,
-)
+from orchestr.landing.causes import name_cell
 from orchestr.landing.ladder import LadderMerge, LadderRules, merge_by_ladder
+from orchestr.landing.rung import Rung
 
 FEATURE, CELL, ATTEMPT = "Orchestr-Feature", "Orchestr-Cell", "Orchestr-Attempt"
 REVERTS = "Orchestr-Reverts"
+HELD = "refs/orchestr/landing/"  # each candidate that may still be asked about
 RESOLVED = "Orchestr-Resolved"  # `RUNG: PATH, PATH`, of a merge that git alone could not make
 
 
@@ -95,7 +95,7 @@ def build_candidate(
             return BuiltCandidate(None, key=recipe.key, conflicts=merge.conflicts or left)
         steps.append((str(at), str(made)))
         at = made
-        rung = max(rung, merge.rung, key=tuple(Rung).index)
+        rung = max(rung, merge.rung, key=lambda one: one.level)
         resolved |= dict.fromkeys(merge.resolved)
         generating = merge.generating
     tree = repo.resolve_tree(at)
@@ -120,7 +120,7 @@ def _add_change(
         return base, clean
     if recipe.own_base is None and repo.merge_base(base, head) is None:
         raise TargetReplaced(
-            f"{recipe.key.replace('/', ':')}: its head {head[:12]} shares no history with what it "
+            f"{name_cell(recipe.key)}: its head {head[:12]} shares no history with what it "
             f"lands on, {base[:12]}: that branch was replaced",
             hint="put the branch back at the origin (its reflog, or any clone of it), then the "
             "same command again",
@@ -150,6 +150,11 @@ def _merge(
     return replace(merged, tree=climb.written, generating=())
 
 
+def hold_candidate(repo: Repo, commit: CommitId) -> None:
+    """Keep a candidate from being collected as garbage (`orchestr.landing.hold_candidates`)."""
+    repo.update_ref(f"{HELD}{commit}", commit)
+
+
 def list_merge_trailers(merged: LadderMerge) -> tuple[tuple[str, str], ...]:
     """The trailers that say how a merge's conflicts were resolved; none where git made it."""
     return tuple((RESOLVED, text) for text in describe_resolutions(merged.resolved))
@@ -175,7 +180,7 @@ def _explain_rewritten_target(
     repo: Repo, base: CommitId, key: str, branch: str, start: CommitId
 ) -> TargetReplaced:
     """The error that names the commits which were taken out of the target and would come back."""
-    name = key.replace("/", ":")
+    name = name_cell(key)
     listed = repo.run_readonly("log", "--format=%h %s", f"{base}..{start}", "--").text.splitlines()
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
     return TargetReplaced(

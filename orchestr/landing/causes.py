@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestr.cell.ownership import format_paths
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -19,6 +21,11 @@ class Cause:
     key: str
     head: str
     paths: tuple[str, ...]
+
+    @property
+    def shown_paths(self) -> str:
+        """The first paths for a sentence, and how many more there are."""
+        return format_paths(self.paths, most=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def describe_causes(own: str, causes: Sequence[Cause]) -> str:
     if causes[0].key == own:
         return ""
     return "its output names " + " and ".join(
-        f"{list_paths(one.paths)}, which {name_cell(one.key)} changed" for one in causes
+        f"{one.shown_paths}, which {name_cell(one.key)} changed" for one in causes
     )
 
 
@@ -76,7 +83,6 @@ def name_cell(key: str) -> str:
     return key.replace("/", ":", 1)
 
 
-def list_paths(paths: Sequence[str], most: int = 3) -> str:
-    """The first paths, and how many more there are."""
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + more
+def describe_wait(cause: Cause, name: str) -> str:
+    """What a change that waits for a cause waits for; ``name``: the cause, as it is to be shown."""
+    return f"{name}, whose change in {cause.shown_paths} made it red"

@@ -26,19 +26,13 @@ from orchestr.landing.candidates import (
     Climb,
     Recipe,
     build_candidate,
+    hold_candidate,
     landed_by_trailers,
 )
-from orchestr.landing.events import (
-    CandidateSpec,
-    Conflicted,
-    LandingChange,
-    Lane,
-    Made,
-    Offered,
-    Rung,
-    Stage,
-)
+from orchestr.landing.events import CandidateSpec, Conflicted, LandingChange, Made, Offered, Stage
 from orchestr.landing.ladder import read_ladder_rules
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 from orchestr.landing.session import LandingSession, may_check_apart
 from orchestr.spec.phases import Phase
 from orchestr.state.results import HeadRecord, ImplementOutcome, ImplementRecord
@@ -47,7 +41,6 @@ from orchestr.state.states import CellState
 NOT_BUILT = "it is not built"
 NEEDS_APPROVAL = "the cell needs approval"
 IGNORED = "it is ignored"
-HELD = "refs/orchestr/landing/"  # candidates, see `orchestr.landing.hold_candidates`
 LANDED_ONCE = (CellState.LANDED, CellState.ROLLED_BACK)
 
 
@@ -144,7 +137,7 @@ def describe_built(
     """The answer for a built candidate, which is held from now on. ``red``: see `Conflicted`."""
     if built.commit is None or built.tree is None:
         return Conflicted(spec, built.key, built.conflicts, red)
-    session.repo(spec.lane.repo).update_ref(f"{HELD}{built.commit}", built.commit)
+    hold_candidate(session.repo(spec.lane.repo), built.commit)
     return Made(spec, built.commit, built.tree, built.rung, built.resolved, built.generating,
                 built.steps)  # fmt: skip
 

@@ -38,17 +38,10 @@ from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
 from orchestr.checks.log_evidence import find_causal_paths
 from orchestr.checks.room import log_tail
-from orchestr.checks.suite import (
-    SuiteRequest,
-    all_passed,
-    evidence_text,
-    summarize_results,
-)
+from orchestr.checks.suite import SuiteRequest, all_passed, evidence_text, summarize_results
 from orchestr.errors import Interrupted, NotEvaluated
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.events import (
-    LandingChange,
-)
+from orchestr.landing.events import LandingChange
 from orchestr.landing.ports import lease_ports
 from orchestr.process.redaction import filter_env
 from orchestr.process.tree import WORKTREE

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
@@ -20,28 +19,18 @@ from orchestr.errors import (
     Unavailable,
     as_disk_full,
 )
+from orchestr.forges.base import PullRequest
 from orchestr.git.conflicts import write_blob
 from orchestr.git.errors import GitError
 from orchestr.git.mixed_tree import put_files
 from orchestr.git.repo import CommitId, TreeId
 from orchestr.git.status import read_changes
-from orchestr.landing.actions import (
-    Generate,
-    MakeCandidate,
-    UpdateBranch,
-)
-from orchestr.landing.after_landing import commit_target_merge, newest_pr
+from orchestr.landing.actions import Generate, MakeCandidate, UpdateBranch
+from orchestr.landing.after_landing import commit_target_merge
 from orchestr.landing.candidates import describe_resolutions
 from orchestr.landing.changes import assemble_candidate, changed_paths_of, describe_built
 from orchestr.landing.checks import find_cell_of_repo
-from orchestr.landing.events import (
-    GENERATOR_FAILED,
-    Conflicted,
-    HeadMoved,
-    Made,
-    Parked,
-    Trouble,
-)
+from orchestr.landing.events import GENERATOR_FAILED, Conflicted, HeadMoved, Made, Parked, Trouble
 from orchestr.landing.generators import Generator, find_generator
 from orchestr.landing.ladder import LadderMerge, lower_rung, read_ladder_rules
 from orchestr.landing.queue_item import QueueItem
@@ -131,22 +120,19 @@ def _list_written(
             yield change.path, (_GONE, "0" * 40)
             continue
         mode = _EXECUTABLE if place.stat().st_mode & 0o100 else _REGULAR
-        yield change.path, (mode, _store(checkout, place))
-
-
-def _store(checkout: CheckWorktree, place: Path) -> str:
-    return write_blob(checkout.tree, place.read_bytes())
+        yield change.path, (mode, write_blob(checkout.tree, place.read_bytes()))
 
 
 def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | Parked:
     """Bring a change's branch to the merge that was checked. Raises Interrupted, Unavailable."""
     spec, candidate = action.spec, session.queue.candidates[action.spec]
-    (key,) = spec.keys
+    ((key, old),) = spec.parts
     ctx = session.cell_context(key)
     merged = LadderMerge(TreeId(candidate.tree), candidate.rung, candidate.resolved)
     what = f"resolved by {', by '.join(describe_resolutions(candidate.resolved))}"
     try:
-        head = commit_target_merge(ctx, spec.lane.target, CommitId(spec.base), merged, session.warn)
+        parents = (CommitId(old), CommitId(spec.base))
+        head = commit_target_merge(ctx, spec.lane.target, parents, merged, session.warn)
     except (Interrupted, Unavailable):
         raise
     except NeedsApproval as error:
@@ -161,17 +147,22 @@ def update_branch(session: LandingSession, action: UpdateBranch) -> HeadMoved | 
 
 
 def keep_resolutions(
-    ctx: CellContext, item: QueueItem, resolved: Sequence[str], warn: Callable[[str], None]
+    ctx: CellContext,
+    item: QueueItem,
+    resolved: Sequence[str],
+    pr: PullRequest | None,
+    warn: Callable[[str], None],
 ) -> None:
-    """Record how conflicts in what has landed were resolved, for the next time; and say at the pull
-    request which ones were resolved without its author. A folder that cannot be written is warned
-    of: the work has landed. Raises ForgeAway, ForgeError, GitError, and OSError on a full disk."""
+    """Record how conflicts in what has landed were resolved, for the next time; and write at its
+    pull request (``pr``) which ones were resolved without its author. A folder that cannot be
+    written is a warning: the work has landed. Raises ForgeAway, ForgeError, GitError, and OSError
+    on a full disk.
+    """
     folder = read_ladder_rules(ctx.run.settings, ctx.cell.repo).recorded
     if folder is not None and item.before:
         head = CommitId(item.change.head)
         record_or_warn(ctx.repo, folder, CommitId(item.before), head, warn)
-    pr = newest_pr(ctx) if resolved else None
-    if pr is not None:
+    if pr is not None and resolved:
         words = "; ".join(f"by {one}" for one in resolved)
         body = f"Landed on `{item.change.lane.target}`, its conflicts resolved {words}. "
         body += "The result was checked as it landed."

@@ -31,22 +31,22 @@ from orchestr.landing.events import (
     CandidateSpec,
     GroupClosed,
     GroupOpened,
-    Lane,
     Parked,
-    Rung,
     Split,
     Stage,
     Trouble,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.pipeline import PipelineSlot, build_pipeline, order_changes
 from orchestr.landing.queue import Queue
-from orchestr.landing.queue_item import QueueItem
+from orchestr.landing.queue_item import QueueItem, sort_by_entry
+from orchestr.landing.rung import Rung
 
 
 def decide_actions(q: Queue) -> tuple[Action, ...]:
     """Everything that should be under way now, what comes first first."""
     found: list[Action] = []
-    for item in sorted(q.items.values(), key=lambda i: (i.seq, i.change.order, i.change.key)):
+    for item in sort_by_entry(q.items.values()):
         if item.frozen:
             continue
         if item.stage is Stage.LANDED and item.tidy < 2:

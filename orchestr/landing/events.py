@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestr.landing.causes import Blamed, Cause
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 
 
 class Stage(StrEnum):
@@ -23,35 +25,12 @@ class Stage(StrEnum):
     PARKED = "parked"  # a person has to look
 
 
-class Rung(StrEnum):
-    """How a conflicted merge was resolved without an agent, the surest first. A candidate has the
-    highest rung that one of its files needed; a red one is made again by the rungs above it.
-    """
-
-    GIT = ""  # git's own merge: nothing conflicted
-    RECORDED = "recorded"  # as the same conflict was resolved before, in what has landed
-    REGENERATE = "regenerate"  # generated files, written again by their generator
-    STRUCTURE = "structure"  # both sides' entries, blocks or keys
-    UNION = "union"  # both sides' lines, where the settings allow it
-
-
 class Trouble(StrEnum):
     """Why a change cannot land as it is; the words are those of the cell's states."""
 
     CONFLICT = "merge_conflict"
     RED = "needs_person"
     APPROVAL = "approval"  # it was repaired, and the repaired head is not approved
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Lane:
-    """One queue: a repository and the branch that is landed on."""
-
-    repo: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.repo}:{self.target or '?'}"
 
 
 @dataclass(frozen=True, slots=True)

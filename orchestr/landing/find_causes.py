@@ -127,7 +127,7 @@ def _read_changed_paths(ctx: CellContext) -> list[str]:
 
 
 def _locate_file(session: LandingSession, path: str) -> _NamedFile:
-    """Where a named file is: in a checkout or a worktree of ours, elsewhere, or not said."""
+    """Where a named file is: in a checkout or a worktree of ours, elsewhere, or not known."""
     if not path.startswith("/"):
         return _NamedFile(path)
     layout = session.runs[0].layout

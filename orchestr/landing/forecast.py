@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestr.landing.events import Lane, Rung
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import UNSEEN, Rung
 
 Paths = frozenset[str] | None  # None: too many to name, so they meet all others
 
@@ -90,7 +91,7 @@ class ExpectedConflict:
     def names(self) -> tuple[str, str]:
         return self.pair.first.name, self.pair.second.name
 
-    def concerns(self, feature: str) -> bool:
+    def concerns_feature(self, feature: str) -> bool:
         """Whether one of the two is a cell of the feature."""
         heads = (self.pair.first, self.pair.second)
         cells = (head.name for head in heads if head.kind is HeadKind.CELL)
@@ -106,7 +107,7 @@ class ConflictForecast:
 
     def select_feature(self, feature: str) -> ConflictForecast:
         """What concerns one feature; the notes are about all."""
-        found = tuple(one for one in self.conflicts if one.concerns(feature))
+        found = tuple(one for one in self.conflicts if one.concerns_feature(feature))
         return ConflictForecast(found, self.notes)
 
 
@@ -194,16 +195,11 @@ RUNG_WORDS: Mapping[Rung, str] = {
 }
 
 
-# Rungs that make something that neither side has seen: with no check, nothing shows it is right.
-NEED_CHECKS = (Rung.STRUCTURE, Rung.UNION)
-UNSEEN = "no check of the cell or its repository shows that the merge is right"
-
-
 def describe_outcome(conflict: ExpectedConflict, *, has_agent: bool, has_checks: bool) -> str:
     """What the landing will do about it; ``has_agent``: the second one's agent may repair;
     ``has_checks``: something is checked of what lands."""
     words = "its agent will be asked" if has_agent else "a person has to resolve it"
-    if not conflict.left and (has_checks or conflict.rung not in NEED_CHECKS):
+    if not conflict.left and (has_checks or not conflict.rung.needs_check):
         return RUNG_WORDS[conflict.rung]
     if not conflict.left:
         words = f"{words} ({UNSEEN})"

@@ -20,7 +20,6 @@ from orchestr.errors import OrchestrError
 from orchestr.git.branch_tip import read_base_tip
 from orchestr.git.path_changes import read_changed_paths
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.events import Lane
 from orchestr.landing.forecast import (
     ConflictForecast,
     ExpectedConflict,
@@ -33,6 +32,7 @@ from orchestr.landing.forecast import (
     interpret_merges,
 )
 from orchestr.landing.forecast_cache import ForecastCache, rules_digest
+from orchestr.landing.lane import Lane
 from orchestr.plan.edge_suggestion import suggest_edges
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
@@ -82,8 +82,8 @@ def forecast_conflicts(
         try:
             found += _forecast_repository(runs[0], repo, [*foreign, *heads], survey)
         except (OrchestrError, OSError) as error:
-            what = error.message if isinstance(error, OrchestrError) else str(error)
-            survey.notes.append(f"conflicts in {repo} are not known: {what.splitlines()[0]}")
+            why = describe_failure(error)
+            survey.notes.append(f"conflicts in {repo} are not known: {why}")
     if survey.left:
         survey.notes.append(
             f"{survey.left} more pairs of heads change the same files and are not compared yet; "
@@ -91,6 +91,12 @@ def forecast_conflicts(
         )
     explained = tuple(_explain_conflict(one, contexts) for one in found)
     return ConflictForecast(explained, tuple(survey.notes))
+
+
+def describe_failure(error: OrchestrError | OSError) -> str:
+    """Why something could not be compared, in a line."""
+    what = error.message if isinstance(error, OrchestrError) else str(error)
+    return what.splitlines()[0]
 
 
 def list_published_heads(
@@ -121,11 +127,6 @@ def find_target(ctx: CellContext) -> str:
         bottom = ctx.run.cell_context(bottom.plan.stack[0])
     marker = WorktreeMarker.read(bottom.dir)
     return bottom.cell.base or (marker.base_ref if marker is not None else "")
-
-
-def has_landing_checks(ctx: CellContext) -> bool:
-    """Whether anything is checked of what the cell lands, by spec and settings."""
-    return ctx.has_checks or bool(ctx.repo_settings.land_checks)
 
 
 def _list_below(run: FeatureRun, name: str) -> set[str]:
@@ -253,7 +254,7 @@ def _explain_conflict(
     if second is not None and has_agent:  # what its agent has tried is a person's now
         state = second.run.past.cell(second.cell.name).state
         has_agent = state is not CellState.MERGE_CONFLICT
-    has_checks = second is None or has_landing_checks(second)
+    has_checks = second is None or second.has_landing_checks
     outcome = describe_outcome(conflict, has_agent=has_agent, has_checks=has_checks)
     hint = _make_hint(conflict, contexts) if conflict.left else ""
     return replace(conflict, outcome=outcome, hint=hint)

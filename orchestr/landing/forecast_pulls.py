@@ -13,15 +13,15 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import OrchestrError
 from orchestr.forges.base import ListingForge, PullRequest
 from orchestr.git.branch_tip import read_base_tip
-from orchestr.git.repo import Repo
-from orchestr.landing.events import Lane
+from orchestr.git.missing_objects import NO_LAZY_FETCH, find_missing_objects
 from orchestr.landing.forecast import HeadKind, PublishedHead
-from orchestr.landing.forecast_merges import list_published_heads
+from orchestr.landing.forecast_merges import describe_failure, list_published_heads
+from orchestr.landing.lane import Lane
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignHeads:
-    """What the forge said: heads, and in a sentence each what could not be asked."""
+    """What the forge answered: heads, and in a sentence each what could not be asked."""
 
     heads: tuple[PublishedHead, ...] = ()
     notes: tuple[str, ...] = ()
@@ -53,20 +53,19 @@ def fetch_foreign_heads(runs: Sequence[FeatureRun], asked: Collection[str]) -> F
                              "that changed last are compared")  # fmt: skip
             found += _make_heads(ctx, lane, foreign[:PULLS])
         except (OrchestrError, OSError) as error:
-            what = error.message if isinstance(error, OrchestrError) else str(error)
-            first = what.splitlines()[0]
-            notes.append(f"open pull requests for {lane} are not compared: {first}")
+            why = describe_failure(error)
+            notes.append(f"open pull requests for {lane} are not compared: {why}")
     return ForeignHeads(tuple(found), tuple(notes))
 
 
 def _make_heads(ctx: CellContext, lane: Lane, prs: Sequence[PullRequest]) -> list[PublishedHead]:
     """Those that have history in common with their target. Raises OrchestrError."""
     repo = ctx.repo
-    missing = _list_missing(repo, [pr.head_sha for pr in prs])
+    missing = find_missing_objects(repo, [pr.head_sha for pr in prs], env=NO_LAZY_FETCH)
     refs = [f"refs/pull/{pr.number}/head" for pr in prs if pr.head_sha in missing]
     if refs:
         repo.fetch("origin", *refs, locks=ctx.run.layout.locks_dir)
-        missing = _list_missing(repo, sorted(missing))
+        missing = find_missing_objects(repo, sorted(missing), env=NO_LAZY_FETCH)
     tip = read_base_tip(repo.path, lane.target)
     found = []
     for pr in prs:
@@ -78,18 +77,3 @@ def _make_heads(ctx: CellContext, lane: Lane, prs: Sequence[PullRequest]) -> lis
                 PublishedHead(pr.url, lane, pr.head_sha, base, HeadKind.PULL_REQUEST, asked=False)
             )
     return found
-
-
-def _list_missing(repo: Repo, commits: Sequence[str]) -> set[str]:
-    """Which of these commits the clone does not have; one process."""
-    if not commits:
-        return set()
-    words = ("cat-file", "--batch-check=%(objecttype)")
-    text = "".join(f"{commit}\n" for commit in commits)
-    done = repo.run_git(*words, input=text.encode("ascii"), env={"GIT_NO_LAZY_FETCH": "1"})
-    lines = done.text.splitlines()
-    return {
-        commit
-        for commit, line in zip(commits, lines, strict=True)
-        if line.rpartition(" ")[2] == "missing"
-    }

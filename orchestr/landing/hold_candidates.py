@@ -9,19 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.changes import HELD, assemble_candidate, describe_built
-from orchestr.landing.events import (
-    Candidate,
-    Made,
-)
+from orchestr.git.repo import CommitId
+from orchestr.landing.candidates import HELD, hold_candidate
+from orchestr.landing.changes import assemble_candidate, describe_built
+from orchestr.landing.events import Candidate, Made
 from orchestr.landing.queue import Queue
 from orchestr.landing.session import LandingSession
-
-
-def hold_candidate(repo: Repo, commit: str) -> None:
-    """Keep a candidate from being collected as garbage."""
-    repo.update_ref(f"{HELD}{commit}", CommitId(commit))
 
 
 def hold_known_candidates(session: LandingSession) -> Iterable[Made]:
@@ -36,7 +29,7 @@ def hold_known_candidates(session: LandingSession) -> Iterable[Made]:
             if isinstance(made, Made) and made.commit != candidate.commit:
                 yield made  # one that conflicts now is made again, and then says so
         else:
-            hold_candidate(repo, candidate.commit)
+            hold_candidate(repo, CommitId(candidate.commit))
 
 
 def release_candidates(session: LandingSession) -> None:

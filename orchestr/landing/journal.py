@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from orchestr.codec import InvalidRecord, decode, encode
-from orchestr.landing.events import (
-    Event,
-)
+from orchestr.landing.events import Event
 from orchestr.state import events
 from orchestr.state.journal import Journal, utc_timestamp
 

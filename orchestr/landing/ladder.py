@@ -20,19 +20,15 @@ from orchestr.git.conflicts import (
 )
 from orchestr.git.open_conflicts import has_conflict_markers
 from orchestr.git.repo import CommitId, Repo, TreeId
-from orchestr.landing.events import (
-    Rung,
-)
 from orchestr.landing.generators import find_generator
 from orchestr.landing.recorded import find_recorded_resolution
 from orchestr.landing.resolve.conflict import FileConflict
 from orchestr.landing.resolve.structure import resolve_structure
 from orchestr.landing.resolve.union import resolve_union
+from orchestr.landing.rung import Rung
 from orchestr.settings.keys import RUNGS, GeneratedFiles
 from orchestr.settings.records import Settings
 from orchestr.spec.path_patterns import match_paths
-
-ORDER = tuple(Rung)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +102,12 @@ def merge_by_ladder(
 
     found = [(file, _climb(_list_options(file, rules, has_file), above)) for file in files]
     done = [(file, one) for file, one in found if one is not None]
-    rung = max((one.rung for _, one in done), key=ORDER.index, default=Rung.GIT)
-    is_higher = above is None or ORDER.index(rung) > ORDER.index(above)
+    rung = max((one.rung for _, one in done), key=lambda one: one.level, default=Rung.GIT)
+    wanted = merged.conflicts or tuple(file.path for file in files)
     solved = {file.path for file, _ in done}
-    left = tuple(path for path in merged.conflicts if path not in solved)
-    left = left or tuple(file.path for file, one in found if one is None)
-    if left or not is_higher:
-        return LadderMerge(None, conflicts=left or merged.conflicts or tuple(solved))
+    left = tuple(path for path in wanted if path not in solved)
+    if left or not _is_above(rung, above):
+        return LadderMerge(None, conflicts=left or wanted)
     tree = write_resolved_tree(repo, marked, [(file, one.data) for file, one in done])
     paths = tuple((one.rung, file.path) for file, one in done)
     generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
@@ -132,7 +127,11 @@ def _list_unsafe_unions(
 
 def lower_rung(rung: Rung) -> Rung:
     """The rung below one that is not git's own."""
-    return ORDER[ORDER.index(rung) - 1]
+    return tuple(Rung)[rung.level - 1]
+
+
+def _is_above(rung: Rung, above: Rung | None) -> bool:
+    return above is None or rung.level > above.level
 
 
 def _climb(options: Iterator[_Resolution], above: Rung | None) -> _Resolution | None:
@@ -140,7 +139,7 @@ def _climb(options: Iterator[_Resolution], above: Rung | None) -> _Resolution | 
     of those that do."""
     found = None
     for found in options:
-        if above is None or ORDER.index(found.rung) > ORDER.index(above):
+        if _is_above(found.rung, above):
             break
     return found
 
@@ -149,23 +148,32 @@ def _list_options(
     file: ConflictedFile, rules: LadderRules, has_file: Callable[[str], bool]
 ) -> Iterator[_Resolution]:
     """What each rung makes of a file, lowest rung first."""
-    conflict = FileConflict(file.path, file.base, file.ours, file.theirs)
-    for rung in ORDER:
+    for rung in Rung:
         if rung not in rules.rungs:
             continue
-        data: bytes | None = None
         if rung is Rung.REGENERATE:
             if find_generator(file.path, rules.generated, has_file) is not None:
                 yield _Resolution(rung, None)
-            continue
-        if not file.is_plain:
-            continue  # the repository says how it is merged, or that it is not
-        if rung is Rung.RECORDED and rules.recorded is not None:
-            data = find_recorded_resolution(rules.recorded, file.marked)
-        elif rung is Rung.STRUCTURE:
-            data = resolve_structure(conflict)
-        elif rung is Rung.UNION and rules.union and match_paths(rules.union)(file.path):
-            data = resolve_union(conflict)
-        marks = has_conflict_markers(file.ours) or has_conflict_markers(file.theirs)
-        if data is not None and (marks or not has_conflict_markers(data)):
-            yield _Resolution(rung, data)
+        elif file.is_plain:  # else the repository says how it is merged, or that it is not
+            data = _resolve_content(file, rung, rules)
+            if data is not None and not _has_new_markers(file, data):
+                yield _Resolution(rung, data)
+
+
+def _resolve_content(file: ConflictedFile, rung: Rung, rules: LadderRules) -> bytes | None:
+    """What a rung that works on the content alone makes of a file; None where it cannot."""
+    conflict = FileConflict(file.path, file.base, file.ours, file.theirs)
+    if rung is Rung.RECORDED and rules.recorded is not None:
+        return find_recorded_resolution(rules.recorded, file.marked)
+    if rung is Rung.STRUCTURE:
+        return resolve_structure(conflict)
+    if rung is Rung.UNION and rules.union and match_paths(rules.union)(file.path):
+        return resolve_union(conflict)
+    return None
+
+
+def _has_new_markers(file: ConflictedFile, data: bytes) -> bool:
+    """Whether conflict markers are left: a text about them has some on a side already."""
+    return has_conflict_markers(data) and not any(
+        map(has_conflict_markers, (file.ours, file.theirs))
+    )

@@ -58,10 +58,7 @@ from orchestr.landing.events import (
 )
 from orchestr.landing.evidence import rate_changes
 from orchestr.landing.finish_updates import finish_updates
-from orchestr.landing.hold_candidates import (
-    hold_known_candidates,
-    release_candidates,
-)
+from orchestr.landing.hold_candidates import hold_known_candidates, release_candidates
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
 from orchestr.landing.queue import apply_event, replay
@@ -99,7 +96,7 @@ class Lander(LandingSession):
                     if self.undo or self.again
                     else choose_landing_method(one, cell.repo, self.strategy)
                 )
-        self.book = LandingJournal(run.layout.state / "landing" / "queue.jsonl", run.id)
+        self.book = LandingJournal(run.layout.landing_queue_file, run.id)
         self.queue = replay(self.book.read(), self.rules)
         self.check = self.check or make_default_check(self.runs, self.allowed_red)
 
@@ -387,10 +384,12 @@ class Lander(LandingSession):
                      head=change.head, resolved=list(resolved))  # fmt: skip
         if change.reverts:
             return [Verified(key)]
-        climb.keep_resolutions(ctx, item, resolved, self.warn)
-        state = after_landing.confirm_merged(ctx, self.warn)
+        if key in self.fresh:
+            self.resolved[key] = resolved
+        pr = after_landing.confirm_merged(ctx, self.warn)
+        climb.keep_resolutions(ctx, item, resolved, pr, self.warn)
         after_landing.tidy_landed_cell(ctx, change.head, self.warn)
-        return [Verified(key, state)]
+        return [Verified(key, str(pr.state) if pr is not None else "no pull request")]
 
     def _group_name(self, run: FeatureRun) -> str:
         return f"{run.feature.name}~rollback" if self.undo else run.feature.name

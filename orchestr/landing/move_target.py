@@ -27,11 +27,7 @@ from orchestr.git.errors import PushStatus
 from orchestr.git.repo import Branch, CommitId
 from orchestr.landing import after_landing, changes, workers
 from orchestr.landing.candidates import commit_message
-from orchestr.landing.events import (
-    CandidateSpec,
-    Landed,
-    NotLanded,
-)
+from orchestr.landing.events import CandidateSpec, Landed, NotLanded
 from orchestr.landing.session import API, FORGE, PUSH, LandingSession
 
 POLL = 5.0  # s between two looks at the forge's queue

@@ -18,12 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from orchestr.landing.events import Candidate, CandidateSpec, Lane, Stage
-from orchestr.landing.likelihood import (
-    adjust_risk,
-    combine_risks,
-    risk_class,
-)
+from orchestr.landing.events import Candidate, CandidateSpec, Stage
+from orchestr.landing.lane import Lane
+from orchestr.landing.likelihood import adjust_risk, combine_risks, risk_class
 from orchestr.landing.queue import Queue
 from orchestr.landing.queue_item import QueueItem
 
@@ -184,7 +181,7 @@ def build_pipeline(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> list[Pip
     slots: dict[CandidateSpec, PipelineSlot] = {}
     open_slots, machines = 0, q.rules.machines
 
-    def follow(node: _Node, use: float, passed: tuple[PipelineSlot, ...], ahead: bool) -> None:
+    def add_way(node: _Node, use: float, passed: tuple[PipelineSlot, ...], ahead: bool) -> None:
         if use >= (LEAST_AHEAD if ahead else LEAST_USE) or not slots:
             heapq.heappush(ways, (-use, next(ticket), _Node(node.at + 1, passed, use, ahead)))
 
@@ -194,7 +191,7 @@ def build_pipeline(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> list[Pip
             continue
         slot = _place_slot(q, lane, batches[node.at], node)
         if slot is None:  # what it needs failed, and is judged first
-            follow(node, node.use, node.passed, node.ahead)
+            add_way(node, node.use, node.passed, node.ahead)
             continue
         if slot.spec is None:
             continue
@@ -209,9 +206,9 @@ def build_pipeline(q: Queue, lane: Lane, order: Sequence[QueueItem]) -> list[Pip
         if slot.is_open and machines:
             fails = combine_risks(risks[item.change.key] for item in slot.parts)
         if fails < 1.0:
-            follow(node, node.use * (1.0 - fails), (*node.passed, slot), node.ahead)
+            add_way(node, node.use * (1.0 - fails), (*node.passed, slot), node.ahead)
         if fails > 0.0:
-            follow(node, node.use * fails, node.passed, node.ahead or slot.is_open)
+            add_way(node, node.use * fails, node.passed, node.ahead or slot.is_open)
     return list(slots.values())
 
 

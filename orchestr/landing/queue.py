@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from orchestr.landing.causes import Blamed, list_paths
+from orchestr.landing.causes import Blamed, describe_wait
 from orchestr.landing.events import (
     Candidate,
     CandidateSpec,
@@ -34,7 +34,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     LaneStopped,
     Lost,
     Made,
@@ -52,6 +51,7 @@ from orchestr.landing.events import (
     Trouble,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue_item import QueueItem, has_landed_anew, is_under_way, park_change
 
 SLOW_CHECK = 60.0  # s; below it a batch saves less than the round costs in which it is halved
@@ -198,8 +198,8 @@ def _fold_event(q: Queue, event: Event) -> Queue:
 def _apply_started(q: Queue, groups: tuple[str, ...]) -> Queue:
     """A new process: full windows, another try for what was parked, others' changes stand still.
 
-    Verdicts that were green stay (nobody pays for them twice), red ones and conflicts do not. What
-    waits for a cause goes on waiting where that is under way, else it is tried again.
+    Verdicts that were green stay, so that no check runs twice for them; red ones and conflicts do
+    not. What waits for a cause goes on waiting where that is under way, else it is tried again.
     """
     items: dict[str, QueueItem] = {}
     for key, item in q.items.items():
@@ -377,8 +377,7 @@ def find_obstacle(q: Queue, item: QueueItem) -> str | None:
     if item.change.lane in q.stopped:
         return q.stopped[item.change.lane].reason
     if item.blames is not None and not has_landed_anew(q.items, item.blames):
-        what = list_paths(item.blames.paths)
-        return f"it waits for {item.blames.key}, whose change in {what} made it red"
+        return f"it waits for {describe_wait(item.blames, item.blames.key)}"
     for need in item.change.needs:
         upstream = q.items.get(need)
         if upstream is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestr.landing.causes import Cause
@@ -52,6 +52,11 @@ class QueueItem:
         before, after = self.earlier[-1] if self.earlier else ("", "")
         return replace(self, stage=Stage.LANDED, trouble=None, landed="", before=before,
                        after=after, earlier=self.earlier[:-1])  # fmt: skip
+
+
+def sort_by_entry(items: Iterable[QueueItem]) -> list[QueueItem]:
+    """The changes in the order in which they became eligible."""
+    return sorted(items, key=lambda i: (i.seq, i.change.order, i.change.key))
 
 
 def park_change(

@@ -41,12 +41,12 @@ def normalize_conflict(marked: bytes) -> tuple[str, bytes] | None:
     one order; None for a text without hunks."""
     sides: list[bytes] = []
 
-    def rewrite(hunk: re.Match[bytes]) -> bytes:
+    def rewrite_hunk(hunk: re.Match[bytes]) -> bytes:
         first, second = sorted((hunk["ours"], hunk["theirs"]))
         sides.extend((first, second))
         return b"<<<<<<<\n" + first + b"=======\n" + second + b">>>>>>>\n"
 
-    text = _HUNK.sub(rewrite, marked)
+    text = _HUNK.sub(rewrite_hunk, marked)
     if not sides:
         return None
     name = hashlib.sha256(b"\0".join(b"%d:%s" % (len(s), s) for s in sides)).hexdigest()[:32]

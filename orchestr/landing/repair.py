@@ -20,13 +20,7 @@ from orchestr.files import read_toml, write_atomic, write_toml
 from orchestr.landing.events import Trouble
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.results import (
-    CHECKS,
-    IMPLEMENT,
-    REVIEW,
-    ImplementRecord,
-    WorktreeMarker,
-)
+from orchestr.state.results import CHECKS, IMPLEMENT, REVIEW, ImplementRecord, WorktreeMarker
 
 EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt
 RECORD = "landing.toml"

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.operations import unfinished_operation
-from orchestr.landing.candidates import read_resolutions
-from orchestr.landing.causes import Blamed, list_paths, name_cell
+from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.changes import IGNORED, NEEDS_APPROVAL
-from orchestr.landing.events import LandingChange, Lane, Parked, Stage, Trouble
-from orchestr.landing.forecast import UNSEEN
+from orchestr.landing.events import LandingChange, Parked, Stage, Trouble
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.repair import restore_proven_head
+from orchestr.landing.rung import UNSEEN
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind
@@ -57,7 +57,7 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
               change.key in session.fresh, link=_pull_request_link(session, change))  # fmt: skip
     match item.stage:
         case Stage.LANDED:
-            return replace(end, resolved=_read_resolved(session, item)) if end.fresh else end
+            return replace(end, resolved=", by ".join(session.resolved.get(change.key, ())))
         case Stage.PARKED:
             return replace(end, why=item.detail, hint="\n".join(suggest_commands(session, item)))
         case _:
@@ -80,11 +80,6 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
             return replace(end, commit="", why=why, hint=hint)
 
 
-def _read_resolved(session: LandingSession, item: QueueItem) -> str:
-    repo = session.repo(item.change.lane.repo)
-    return ", by ".join(read_resolutions(repo, item.before, item.after) if item.before else ())
-
-
 def _asking_cell(ctx: CellContext) -> CellContext:
     """The cell whose gate is open: itself, or the one above that it waits for."""
     found = [ctx]
@@ -103,7 +98,7 @@ def _pull_request_link(session: LandingSession, change: LandingChange) -> str:
 
 def journal_parked(session: LandingSession, event: Parked) -> None:
     """A change is left to a person: both sides and the commands. What waits at a gate has been
-    told by its phase. One that has landed before stays landed where its records can be put back.
+    written by its phase. One that has landed before stays landed where its records can be put back.
     """
     item, trouble = session.queue.items[event.key], event.trouble
     if item.change.reverts or item.frozen:
@@ -127,7 +122,7 @@ def journal_parked(session: LandingSession, event: Parked) -> None:
 def journal_blamed(session: LandingSession, event: Blamed) -> None:
     """A change waits for the one that made it red."""
     cause = name_cell(event.cause.key)
-    what = f"it waits for {cause}, whose change in {list_paths(event.cause.paths)} made it red"
+    what = f"it waits for {describe_wait(event.cause, cause)}"
     session.cell_context(event.key).emit(
         EventKind.LAND_WAITS, cause=cause, reason=f"{what}\n{event.detail}".rstrip()
     )
@@ -149,9 +144,7 @@ def suggest_commands(
         feature, named = cause.partition("/")[0], name_cell(cause)
         if not session.has_feature(feature):  # together they are repaired
             return [f"orchestr logs {named}", f"orchestr land {feature} {name}"]
-        branch = session.cell_context(cause).cell.branch
-        mend = f"mend it on {branch}, then: orchestr run {named}"
-        return [f"orchestr logs {named}", f"{mend} && orchestr land {name}"]
+        return [f"orchestr logs {named}", _suggest_work(session.cell_context(cause), name)]
     look = f"orchestr logs {ctx.name}"
     if (trouble or item.trouble) is Trouble.CONFLICT:
         there = (
@@ -160,10 +153,14 @@ def suggest_commands(
         )
         where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
         look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
-    mend = f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name}"
-    found = [look, f"{mend} && orchestr land {name}"]
+    found = [look, _suggest_work(ctx, name)]
     if UNSEEN in item.detail:
         repo = ctx.cell.repo
         more = f"give the cell `checks:` or [repos.{repo}] land_checks, and orchestr land {name} "
         found.append(f"{more}resolves it by itself where they are green")
     return found
+
+
+def _suggest_work(ctx: CellContext, feature: str) -> str:
+    """Where a person works on a cell, and how the landing of ``feature`` goes on."""
+    return f"mend it on {ctx.cell.branch}, then: orchestr run {ctx.name} && orchestr land {feature}"

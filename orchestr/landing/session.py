@@ -15,16 +15,10 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.git.bases import keep_base
 from orchestr.git.errors import NoSuchRef
 from orchestr.git.repo import CommitId, Repo
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-)
+from orchestr.landing.actions import Action, CheckCandidate
 from orchestr.landing.checks import Check
-from orchestr.landing.events import (
-    Event,
-    Lane,
-    QueueRules,
-)
+from orchestr.landing.events import Event, QueueRules
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue
 from orchestr.settings.repo_paths import repo_path
 
@@ -60,6 +54,7 @@ class LandingSession:
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
     fresh: set[str] = field(default_factory=set)  # keys of what landed in this process
     red: list[str] = field(default_factory=list)
+    resolved: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of what is in ``fresh``
     flying: dict[Action, threading.Event] = field(default_factory=dict)  # set: let it go
     _by_name: dict[str, FeatureRun] = field(init=False)
 

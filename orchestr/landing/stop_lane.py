@@ -9,17 +9,10 @@ from collections.abc import Iterable
 
 from orchestr.errors import OrchestrError
 from orchestr.git.errors import FetchFailed, ProtocolRefused
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-    Generate,
-    LandCandidate,
-    MakeCandidate,
-    RepairChange,
-    UpdateBranch,
-)
+from orchestr.landing.actions import Action, RecordEvent, RepairChange, Retarget, Verify
 from orchestr.landing.candidates import TargetReplaced
-from orchestr.landing.events import Lane, LaneStopped
+from orchestr.landing.events import LaneStopped
+from orchestr.landing.lane import Lane
 from orchestr.landing.session import LandingSession
 
 OF_ONE_LANE = (FetchFailed, ProtocolRefused, TargetReplaced)  # they say nothing of other origins
@@ -31,14 +24,12 @@ def find_stop(
     """What the failure of an action means for its lane. Raises ``error`` itself where it ends the
     landing. ``offered``: the keys of all that is to land."""
     match action:
-        case MakeCandidate(spec) | CheckCandidate(spec) | Generate(spec):
-            lane = spec.lane
-        case LandCandidate(spec) | UpdateBranch(spec):
-            lane = spec.lane
         case RepairChange(key):
             lane = session.queue.items[key].change.lane
-        case _:
+        case Retarget() | Verify() | RecordEvent():
             raise error
+        case _:
+            lane = action.spec.lane
     lanes = {session.queue.items[key].change.lane for key in offered}
     if not isinstance(error, OF_ONE_LANE) or lanes <= {lane}:
         raise error
@@ -50,7 +41,7 @@ def look_at_targets(
 ) -> tuple[dict[Lane, str], list[LaneStopped]]:
     """Where the targets are at their origins, and those that could not be looked at.
 
-    Raises OrchestrError where that is all of them: what the first one said.
+    Raises the error of the first one where that is all of them.
     """
     tips: dict[Lane, str] = {}
     failed: dict[Lane, OrchestrError] = {}

@@ -5,19 +5,10 @@ from __future__ import annotations
 import threading
 
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree, list_places
-from orchestr.errors import (
-    Interrupted,
-    NeedsApproval,
-    OrchestrError,
-    Unavailable,
-    as_disk_full,
-)
+from orchestr.errors import Interrupted, NeedsApproval, OrchestrError, Unavailable, as_disk_full
 from orchestr.git.errors import GitError
 from orchestr.git.repo import CommitId
-from orchestr.landing.actions import (
-    CheckCandidate,
-    RepairChange,
-)
+from orchestr.landing.actions import CheckCandidate, RepairChange
 from orchestr.landing.causes import describe_causes
 from orchestr.landing.changes import changed_paths_of
 from orchestr.landing.checks import NO_CHECKS, CandidateVerdict, CheckOrder, find_cell_of_repo
@@ -32,8 +23,8 @@ from orchestr.landing.events import (
     Trouble,
 )
 from orchestr.landing.find_causes import find_causes
-from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
 from orchestr.landing.repair import repair_head, repair_obstacle
+from orchestr.landing.rung import UNSEEN
 from orchestr.landing.session import LandingSession
 from orchestr.process.tree import WORKTREE, kill_marked
 
@@ -54,16 +45,16 @@ def check_candidate(session: LandingSession, action: CheckCandidate) -> Event:
     result = check_commit(session, spec, action.commit, tree, session.flying[action])
     if result.green:
         known = session.queue.candidates.get(spec)
-        if result.detail == NO_CHECKS and known is not None and known.rung in NEED_CHECKS:
+        if result.detail == NO_CHECKS and known is not None and known.rung.needs_check:
             return Checked(spec, action.commit, False, UNSEEN, result.seconds)
         return Checked(spec, action.commit, True, result.detail, result.seconds)
     try:
         causes = find_causes(session, spec, result)
     except GitError as error:
         raise as_no_verdict(error, f"the cause of {action.commit[:12]} was not found") from error
-    said = describe_causes(spec.keys[0], causes) if len(spec.keys) == 1 else ""
+    named = describe_causes(spec.keys[0], causes) if len(spec.keys) == 1 else ""
     first, _, rest = result.detail.partition("\n")
-    detail = f"{first.rstrip(':')}; {said}\n{rest}".rstrip() if said else result.detail
+    detail = f"{first.rstrip(':')}; {named}\n{rest}".rstrip() if named else result.detail
     return Checked(spec, action.commit, False, detail, result.seconds, causes)
 
 

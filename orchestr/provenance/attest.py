@@ -68,6 +68,6 @@ def explain_unfit(fact: HeadFact, repo: Repo) -> str | None:
 def find_tree(repo: Repo, commit: str) -> str | None:
     """The tree of a commit; None where the clone does not have it."""
     try:
-        return repo.resolve_tree(commit) if repo.resolve_commit(commit) is not None else None
+        return repo.resolve_tree(f"{commit}^{{commit}}")
     except OrchestrError:
         return None

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestr.cell.agent import verdict as opinions
+from orchestr.cell.agent.run_agent import PROMPT
 from orchestr.cell.approval import ApprovalDecision
+from orchestr.cell.input_changes import read_kept_inputs
 from orchestr.codec import InvalidRecord, Record, decode
 from orchestr.files import read_file
 from orchestr.landing.events import Checked
@@ -32,7 +34,8 @@ from orchestr.provenance.records import (
     RepairFact,
     ReviewVerdict,
 )
-from orchestr.state.attempts import Attempt, attempt_folder
+from orchestr.spec.phases import Phase
+from orchestr.state.attempts import Attempt, attempt_file, attempt_folder
 from orchestr.state.event_details import (
     AttemptOpened,
     AttemptStarted,
@@ -42,7 +45,7 @@ from orchestr.state.event_details import (
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import DECISIONS, Journal
 from orchestr.state.layout import WorkspaceLayout
-from orchestr.state.repairs import CHANGED, RepairRound
+from orchestr.state.repairs import CHANGED, RepairRound, list_round_files
 from orchestr.state.results import (
     CHECKS,
     HEAD,
@@ -57,10 +60,9 @@ from orchestr.state.results import (
     valid_checks,
 )
 from orchestr.state.seals import ResultSeals, digest_bytes, seals_of
+from orchestr.views.query.evidence import read_json_object
 
 R = TypeVar("R", bound=Record)
-INPUTS = "inputs.json"  # what each phase was run for; here for the repository's name
-PROMPT = "prompt.md"
 
 
 class CellRecords:
@@ -113,20 +115,22 @@ class CellRecords:
     @cached_property
     def repo(self) -> str:
         """The repository that its worktree was made for; "" where that is not known any more."""
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            return str(json.loads(read_file(self.dir / INPUTS))["phases"]["worktree"]["repo"])
+        with suppress(OSError, KeyError, TypeError):
+            return str(read_kept_inputs(self.dir)[Phase.WORKTREE]["repo"])
         return ""
 
     def read_marker(self) -> WorktreeMarker | None:
         return self._read_plain(self.dir / MARKER, WorktreeMarker)
 
     def read_attempt(self, number: int) -> Attempt | None:
-        return self._read_plain(attempt_folder(self.dir, number) / "attempt.toml", Attempt)
+        return self._read_plain(attempt_file(self.dir, number), Attempt)
 
     def read_rounds(self, number: int) -> list[RepairRound]:
         """The repairs of an attempt, oldest first."""
-        places = (attempt_folder(self.dir, number) / "rounds").glob("*.toml")
-        found = [self._read_plain(place, RepairRound) for place in places]
+        files: list[Path] = []
+        with suppress(OSError):
+            files = list_round_files(self.dir, number)
+        found = [self._read_plain(file, RepairRound) for file in files]
         return sorted((one for one in found if one is not None), key=lambda one: one.number)
 
     def _read_plain(self, path: Path, kind: type[R]) -> R | None:
@@ -254,8 +258,8 @@ def read_landings(
 
 
 def read_checked_commits(layout: WorkspaceLayout) -> dict[str, bool]:
-    """What the merge queue's checks said of each commit, by its journal; the last word counts."""
-    journal = LandingJournal(layout.state / "landing" / "queue.jsonl")
+    """Whether the merge queue found a commit green, by its journal; the last verdict counts."""
+    journal = LandingJournal(layout.landing_queue_file)
     return {event.commit: event.green for event in journal.read() if isinstance(event, Checked)}
 
 
@@ -275,9 +279,9 @@ def _read_approvals(records: CellRecords) -> Iterator[ApprovalFact]:
 def _find_check_results(records: CellRecords, attempt: int, head: str) -> Iterator[str]:
     """The results of checks on exactly this head, in the attempt's folder."""
     for path in attempt_folder(records.dir, attempt).glob("checks/*/results.json"):
-        with suppress(OSError, ValueError, AttributeError, RecursionError):
-            if json.loads(read_file(path)).get("head") == head:
-                yield str(path.relative_to(records.dir))
+        results = read_json_object(path)
+        if results is not None and results.get("head") == head:
+            yield str(path.relative_to(records.dir))
 
 
 def _list_checks(checks: Evidence | None, review: Evidence | None) -> Iterator[CheckVerdict]:

@@ -101,7 +101,7 @@ def find_lineage(
     named = dict.fromkeys(
         (one.trace.feature, one.trace.cell) for one in commits if one.trace is not None
     )
-    cells = [origins.find(*names) for names in named if origins.knows(*names)]
+    cells = [origins.find_origin(*names) for names in named if origins.knows_cell(*names)]
     fields = {
         key: find_spec_field(contexts[key], path)
         for key in (one.records.name for one in cells)

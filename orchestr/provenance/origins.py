@@ -43,23 +43,23 @@ class Origins:
         _, events = self._events(feature)
         return list(dict.fromkeys([*named, *sorted({e.cell for e in events if e.cell})]))
 
-    def knows(self, feature: str, cell: str) -> bool:
-        """Whether a spec or a journal has such a cell. Names in trailers and statements are
-        anybody's text: nothing is read for others."""
+    def knows_cell(self, feature: str, cell: str) -> bool:
+        """Whether a spec or a journal has such a cell. Names in trailers and statements
+        can be forged: nothing is read for others."""
         return feature in self.list_features() and cell in self.list_cells(feature)
 
-    def find(self, feature: str, cell: str) -> CellOrigin:
-        """What is known of a cell that `knows` has; for one without records its name alone."""
+    def find_origin(self, feature: str, cell: str) -> CellOrigin:
+        """What is known of a cell that `knows_cell` has; for one without records its name alone."""
         if (feature, cell) not in self._found:
             journal, events = self._events(feature)
             records = CellRecords(self._layout, journal, events, feature, cell)
-            repo = self.repo_of(feature, cell)
+            repo = self._find_repo_in_spec(feature, cell)
             self._found[feature, cell] = read_origin(records, repo, self._checked)
         return self._found[feature, cell]
 
     def of_feature(self, feature: str) -> Iterator[CellOrigin]:
         """Every cell of a feature."""
-        return (self.find(feature, cell) for cell in self.list_cells(feature))
+        return (self.find_origin(feature, cell) for cell in self.list_cells(feature))
 
     def of_repository(self, repo: str) -> Iterator[CellOrigin]:
         """Every cell whose work is in a repository; those whose repository is not known, too."""
@@ -69,18 +69,20 @@ class Origins:
                     yield origin
 
     def repo_of(self, feature: str, cell: str) -> str:
-        """The repository by the spec, else by the cell's records; "" where neither says it."""
-        known = self._features.get(feature)
-        for one in known.cells if known is not None else ():
-            if one.name == cell:
-                return one.repo
-        found = self._found.get((feature, cell))
-        return found.records.repo if found is not None else ""
+        """The repository by the spec, else by the cell's records; "" where neither names it."""
+        return (
+            self._find_repo_in_spec(feature, cell) or self.find_origin(feature, cell).records.repo
+        )
 
     @property
     def folder(self) -> Path:
         """Where statements are written unless another folder is named."""
         return self._layout.state / "attestations"
+
+    def _find_repo_in_spec(self, feature: str, cell: str) -> str:
+        known = self._features.get(feature)
+        cells = known.cells if known is not None else ()
+        return next((one.repo for one in cells if one.name == cell), "")
 
     @cached_property
     def _checked(self) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Facts as in-toto statements (v1), and back from a file of them. Pure but for reading the file.
+"""Facts as in-toto statements (v1), and back from the bytes of a file. Pure.
 
 A head has two statements with the same subject: SLSA provenance v1 (what it was made from, by
 what) and the evidence for it (checks, reviews, approvals, digests of the files). One that no agent
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestr.files import read_file
 from orchestr.provenance.records import HeadFact, LandingFact
 
 TYPE = "https://in-toto.io/Statement/v1"
@@ -53,25 +52,27 @@ class FoundStatement:
     @property
     def cell(self) -> tuple[str, str]:
         """The feature and the cell that it names; "" where it names none."""
-        predicate = _table(self.value.get("predicate"))
+        predicate = _as_table(self.value.get("predicate"))
         if self.kind == PROVENANCE:
-            predicate = _table(_table(predicate.get("buildDefinition")).get("externalParameters"))
+            predicate = _as_table(
+                _as_table(predicate.get("buildDefinition")).get("externalParameters")
+            )
         return str(predicate.get("feature") or ""), str(predicate.get("cell") or "")
 
     def _digests(self) -> Iterator[dict[str, str]]:
         subjects = self.value.get("subject")
         for one in subjects if isinstance(subjects, list) else ():
-            digest = _table(_table(one).get("digest"))
+            digest = _as_table(_as_table(one).get("digest"))
             yield {key: value for key, value in digest.items() if isinstance(value, str)}
 
 
 def head_statements(fact: HeadFact) -> tuple[Table, ...]:
     """The provenance of a head where an agent made it, and the evidence for it."""
-    subject = [_subject(fact.repo, fact.head, fact.tree)]
-    evidence = _statement(subject, EVIDENCE, _evidence(fact))
+    subject = [_make_subject(fact.repo, fact.head, fact.tree)]
+    evidence = _make_statement(subject, EVIDENCE, _describe_evidence(fact))
     if not fact.by_agent:
         return (evidence,)
-    return _statement(subject, PROVENANCE, _provenance(fact)), evidence
+    return _make_statement(subject, PROVENANCE, _describe_making(fact)), evidence
 
 
 def landing_statement(fact: LandingFact, repo: str, tree: str) -> Table:
@@ -84,11 +85,11 @@ def landing_statement(fact: LandingFact, repo: str, tree: str) -> Table:
         "before": fact.before,
         "head": fact.head,
         "run": fact.run,
-        "landedOn": _utc(fact.at),
+        "landedOn": _format_utc(fact.at),
         "resolved": list(fact.resolved),
         "checked": fact.green,
     }
-    return _statement([_subject(repo, fact.commit, tree)], LANDING, predicate)
+    return _make_statement([_make_subject(repo, fact.commit, tree)], LANDING, predicate)
 
 
 def encode_statements(statements: Iterable[Mapping[str, Any]]) -> bytes:
@@ -100,9 +101,9 @@ def encode_statements(statements: Iterable[Mapping[str, Any]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def read_statements(path: Path) -> Iterator[FoundStatement]:
-    """Every line of a file of statements; one that is none has an ``error``. Raises OSError."""
-    for number, line in enumerate(read_file(path).split(b"\n"), 1):
+def parse_statements(path: Path, data: bytes) -> Iterator[FoundStatement]:
+    """Every line of a file of statements with this content; one that is none has an ``error``."""
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
@@ -113,6 +114,11 @@ def read_statements(path: Path) -> Iterator[FoundStatement]:
             yield FoundStatement(path, number, {}, "it is no in-toto statement (v1)")
         else:
             yield FoundStatement(path, number, value)
+
+
+def locate_signature(file: Path) -> Path:
+    """Where the signature of a file of statements lies."""
+    return file.with_name(f"{file.name}.sig")
 
 
 def find_differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -127,14 +133,14 @@ def find_differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
                 yield from find_differences(old[key], new[key], below)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
-            name = _table(one).get("name")
-            key = name if name and name == _table(other).get("name") else number
+            name = _as_table(one).get("name")
+            key = name if name and name == _as_table(other).get("name") else number
             yield from find_differences(one, other, f"{path}[{key}]")
     elif type(old) is not type(new) or old != new:
         yield path
 
 
-def _provenance(fact: HeadFact) -> Table:
+def _describe_making(fact: HeadFact) -> Table:
     author = fact.author
     inputs: Table = {
         "feature": fact.feature,
@@ -149,7 +155,7 @@ def _provenance(fact: HeadFact) -> Table:
         "version": author.version if author is not None else "",
     }
     needed: list[Table] = [{"name": "base", "digest": {"gitCommit": fact.base}}]
-    # What `tree` of an upstream said: its tree, and where a fresh start replaced it the commit.
+    # `tree` of an upstream holds its tree, and where a fresh start replaced it the commit.
     needed += [
         {"name": f"upstream {name}", "digest": {"gitTree": tree.split(" ")[0]}}
         for name, tree in fact.upstreams
@@ -158,9 +164,9 @@ def _provenance(fact: HeadFact) -> Table:
         needed.append({"name": "prompt", "digest": {"sha256": author.prompt}})
     metadata: Table = {"invocationId": f"{fact.name}/{fact.attempt}"}
     if fact.opened_at:
-        metadata["startedOn"] = _utc(fact.opened_at)
+        metadata["startedOn"] = _format_utc(fact.opened_at)
     if fact.closed_at:
-        metadata["finishedOn"] = _utc(fact.closed_at)
+        metadata["finishedOn"] = _format_utc(fact.closed_at)
     return {
         "buildDefinition": {
             "buildType": BUILD,
@@ -172,7 +178,7 @@ def _provenance(fact: HeadFact) -> Table:
     }
 
 
-def _evidence(fact: HeadFact) -> Table:
+def _describe_evidence(fact: HeadFact) -> Table:
     reviewers = {one.part: one for one in fact.starts if one.part}
     return {
         "feature": fact.feature,
@@ -199,7 +205,7 @@ def _evidence(fact: HeadFact) -> Table:
             ],
         },
         "approvals": [
-            {"gate": one.gate, "verdict": one.verdict, "by": one.who, "on": _utc(one.at),
+            {"gate": one.gate, "verdict": one.verdict, "by": one.who, "on": _format_utc(one.at),
              "of": one.digest}
             for one in fact.approvals
         ],
@@ -211,18 +217,18 @@ def _evidence(fact: HeadFact) -> Table:
     }  # fmt: skip
 
 
-def _statement(subject: list[Table], kind: str, predicate: Table) -> Table:
+def _make_statement(subject: list[Table], kind: str, predicate: Table) -> Table:
     return {"_type": TYPE, "subject": subject, "predicateType": kind, "predicate": predicate}
 
 
-def _subject(repo: str, commit: str, tree: str) -> Table:
+def _make_subject(repo: str, commit: str, tree: str) -> Table:
     return {"name": repo, "digest": {"gitCommit": commit, "gitTree": tree}}
 
 
-def _utc(time: str) -> str:
+def _format_utc(time: str) -> str:
     """RFC 3339 with `Z`, as in-toto has times."""
     return time.removesuffix("+00:00") + "Z" if time.endswith("+00:00") else time
 
 
-def _table(value: Any) -> Mapping[str, Any]:
+def _as_table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}

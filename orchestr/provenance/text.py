@@ -58,7 +58,7 @@ def _commit_lines(one: TracedCommit) -> Iterator[str]:
     line = one.line
     yield f"{line.commit[:SHORT]} {clip(clean_line(line.subject), 100)}"
     yield f"  by {clean_line(line.author)}, {line.date}"
-    # Names in trailers are anybody's text.
+    # Names in trailers can be forged.
     yield f"  {clean_line(describe_trace(one.trace)) if one.trace is not None else UNKNOWN}"
     if one.resolved:
         yield f"  conflicts resolved without an agent: {clean_line(one.resolved)}"
@@ -73,50 +73,52 @@ def _cell_lines(origin: CellOrigin, found: Lineage) -> Iterator[str]:
         yield f"{name}: {at}, tree {head.tree[:SHORT]}"
     field = found.fields.get(name)
     if field is not None:
-        yield _row("spec", f"{field.place} {field.field}: {clip(field.value, 80)}")
+        yield _format_row("spec", f"{field.place} {field.field}: {clip(field.value, 80)}")
     else:
-        yield _row("spec", "no spec names it any more")
+        yield _format_row("spec", "no spec names it any more")
     if head is not None:
         yield from _head_rows(head)
     for landing in origin.landings:
-        yield _row("landed", _describe_landing(landing))
+        yield _format_row("landed", _describe_landing(landing))
 
 
 def _head_rows(head: HeadFact) -> Iterator[str]:
     if head.attempt:
         at = f", {head.opened_at} to {head.closed_at or '?'}" if head.opened_at else ""
-        yield _row("attempt", f"{head.attempt}{at}, inputs {head.key}")
+        yield _format_row("attempt", f"{head.attempt}{at}, inputs {head.key}")
         author = head.author
         version = (author.version if author is not None else "") or "not recorded"
         model = head.model or "the agent's own"
-        yield _row("agent", f"{head.agent or '?'}, version {version}, model {model}")
+        yield _format_row("agent", f"{head.agent or '?'}, version {version}, model {model}")
         prompt = (author.prompt if author is not None else "") or "not recorded"
-        yield _row("prompt", f"sha256 {prompt}")
+        yield _format_row("prompt", f"sha256 {prompt}")
     if not head.by_agent:
-        yield _row("outcome", head.outcome)
-    yield _row("base", head.base)
+        yield _format_row("outcome", head.outcome)
+    yield _format_row("base", head.base)
     for name, tree in head.upstreams:
-        yield _row("upstream", f"{name}, tree {tree}")
+        yield _format_row("upstream", f"{name}, tree {tree}")
     for one in head.repairs:
-        yield _row("repair", f"{one.number} in {one.phase} to {one.after[:SHORT]}: {one.why}")
+        yield _format_row(
+            "repair", f"{one.number} in {one.phase} to {one.after[:SHORT]}: {one.why}"
+        )
     for check in head.checks:
-        yield _row("check", f"{check.name} {check.word} on {head.checked[:SHORT]}")
+        yield _format_row("check", f"{check.name} {check.word} on {head.checked[:SHORT]}")
     if not head.checks:
-        yield _row("check", "none")
+        yield _format_row("check", "none")
     for file in head.files:
         if file.name.endswith("results.json"):
-            yield _row("evidence", file.name)
+            yield _format_row("evidence", file.name)
     for review in head.reviews:
         model = f" ({review.model})" if review.model else ""
-        yield _row(
+        yield _format_row(
             "review", f"{review.reviewer}{model}: {review.verdict}, of {head.reviewed[:SHORT]}"
         )
     for gate in head.approvals:
-        yield _row("approval", f"{gate.gate}: {gate.verdict} by {gate.who} at {gate.at}")
+        yield _format_row("approval", f"{gate.gate}: {gate.verdict} by {gate.who} at {gate.at}")
     for file_name in head.broken_seals:
-        yield _row("NOT OURS", f"{file_name}: its content is none that orchestr wrote")
+        yield _format_row("NOT OURS", f"{file_name}: its content is none that orchestr wrote")
     for reason in head.missing:
-        yield _row("missing", reason)
+        yield _format_row("missing", reason)
 
 
 def _describe_landing(one: LandingFact) -> str:
@@ -128,5 +130,5 @@ def _describe_landing(one: LandingFact) -> str:
     )
 
 
-def _row(name: str, words: str) -> str:
+def _format_row(name: str, words: str) -> str:
     return f"  {name:<{PLACE - 2}}{clean_line(words)}"

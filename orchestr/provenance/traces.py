@@ -2,7 +2,7 @@
 
 The journal has the heads before and after each attempt, repair, update and landing; git has the
 commits between. Only first parents are followed: what a branch took in from its target is not the
-cell's work. What stays without an answer is said to be so, never guessed.
+cell's work. What neither accounts for is reported as unknown, never guessed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from orchestr.errors import OrchestrError
+from orchestr.git.bases import BASES
 from orchestr.git.repo import Repo
 from orchestr.landing.candidates import ATTEMPT, CELL, FEATURE, RESOLVED
 from orchestr.provenance.gather import CellOrigin
@@ -165,10 +165,10 @@ def read_commits(repo: Repo, *revisions: str, path: str = "", most: int = 0) -> 
 def list_known_tips(repo: Repo, origins: Iterable[CellOrigin]) -> list[str]:
     """Where to look for the history of a path: the checkout, what is known of the origin's default
     branch, and the heads of cells. Only commits that the clone has."""
-    rows: list[Any] = ["HEAD", "refs/remotes/origin/HEAD"]
-    rows += repo.list_refs("refs/orchestr/base").values()
+    rows = ["HEAD", "refs/remotes/origin/HEAD"]
+    rows += repo.list_refs(BASES).values()
     rows += [origin.head.head for origin in origins if origin.head is not None]
-    known = (repo.resolve_commit(str(row)) for row in rows)
+    known = (repo.resolve_commit(row) for row in rows)
     return list(dict.fromkeys(commit for commit in known if commit is not None))
 
 

@@ -22,7 +22,6 @@ from orchestr.provenance.statements import (
     find_differences,
 )
 from orchestr.provenance.traces import Trace
-from orchestr.state.results import ImplementOutcome
 
 MOST = 5  # fields that differ
 NAMES = {PROVENANCE: "provenance", EVIDENCE: "evidence", LANDING: "landing"}
@@ -144,7 +143,7 @@ def _judge_head(kinds: set[str], subject: Subject, now: CellNow, name: str) -> I
     fact = now.head
     if fact is None or fact.head != subject.commit:
         return
-    wanted = {EVIDENCE} if fact.outcome != ImplementOutcome.CHANGED else {EVIDENCE, PROVENANCE}
+    wanted = {EVIDENCE, PROVENANCE} if fact.by_agent else {EVIDENCE}
     for kind in sorted(wanted - kinds):
         yield Point("statement", False, f"{name} has no statement of {NAMES[kind]} here")
     for file in fact.broken_seals:

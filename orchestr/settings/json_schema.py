@@ -1,7 +1,7 @@
 """The JSON schema of ``orchestr.toml``, from the records' declarations (draft 2020-12).
 
 For editors. What needs more than the form of a value (agents' names, paths) only the loader knows.
-Imports pydantic, for the checks of a repository: loaded only when the schema is asked for.
+Imports pydantic: loaded only when the schema is asked for.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
+
+from pydantic import TypeAdapter
 
 from orchestr.settings import keys
 from orchestr.settings.keys import GeneratedFiles, Key
-from orchestr.settings.records import Settings
-from orchestr.settings.sections import find_key
+from orchestr.settings.sections import KEYS, RECORDS, find_key
+from orchestr.spec.check_models import CheckModel
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc, find_mark
+from orchestr.spec.record_models import bare_type
+from orchestr.spec.validate import add_examples, without_null
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -48,18 +51,9 @@ _DEFAULT_AGENT = {
 
 def settings_schema() -> dict[str, Any]:
     """The JSON schema of the settings: every section and key, with its meaning and an example."""
-    from pydantic import TypeAdapter
-
-    from orchestr.spec.check_models import CheckModel
-    from orchestr.spec.validate import add_examples, without_null
-
     checks = TypeAdapter(list[CheckModel]).json_schema()
     definitions = checks.pop("$defs", {})
-    sections: dict[str, Any] = {}
-    for name, hint in Settings.__annotations__.items():
-        for record in (hint, *get_args(hint)):
-            if isinstance(record, type) and dataclasses.is_dataclass(record):
-                sections[name] = _section_schema(name, record, checks)
+    sections = {name: _section_schema(name, RECORDS[name], checks) for name in RECORDS}
     schema: dict[str, Any] = without_null(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -76,11 +70,11 @@ def settings_schema() -> dict[str, Any]:
 
 def _section_schema(section: str, record: type[Any], checks: dict[str, Any]) -> dict[str, Any]:
     usual = {field.name: field.default for field in dataclasses.fields(record)}
-    found = {}
-    for name, hint in record.__annotations__.items():
-        key = find_key(hint)
-        if key is not None:
-            found[name] = _key_schema(hint, key, usual[name], checks)
+    hints = record.__annotations__
+    found = {
+        name: _key_schema(hints[name], key, usual[name], checks)
+        for name, key in KEYS[section].items()
+    }
     table = {"type": "object", "properties": found, "additionalProperties": False}
     if section not in _BY_NAME:
         return table
@@ -93,7 +87,7 @@ def _section_schema(section: str, record: type[Any], checks: dict[str, Any]) -> 
 
 def _key_schema(hint: Any, key: Key, usual: Any, checks: dict[str, Any]) -> dict[str, Any]:
     doc = find_mark(hint, Doc) or Doc()
-    form = dict(_form_of(_bare_type(hint), key, checks))
+    form = dict(_form_of(bare_type(hint), key, checks))
     examples = [doc.example] if doc.example is not None else _usual_examples(form, usual)
     return {**form, "description": doc.text, "examples": examples}
 
@@ -106,11 +100,11 @@ def _usual_examples(form: Mapping[str, Any], usual: Any) -> list[Any]:
 
 
 def _form_of(bare: Any, key: Key, checks: dict[str, Any]) -> Mapping[str, Any]:
-    if key.convert is find_convert(keys.Duration):
+    if key == find_key(keys.Duration):
         return _DURATION
-    if key.convert is find_convert(keys.Size):
+    if key == find_key(keys.Size):
         return _TEXT
-    if key.convert is find_convert(keys.Network):
+    if key == find_key(keys.Network):
         return {"anyOf": [{"enum": list(keys.NETWORK_WORDS)}, _TEXTS]}
     if key.choices:
         words = {"enum": list(key.choices)}
@@ -123,19 +117,3 @@ def _form_of(bare: Any, key: Key, checks: dict[str, Any]) -> Mapping[str, Any]:
     if get_origin(bare) is not None and issubclass(get_origin(bare), Mapping):
         return {"type": "object", "additionalProperties": _TEXT}
     return _FORMS[bare]
-
-
-def find_convert(hint: Any) -> Any:
-    """The conversion of a type of `orchestr.settings.keys`."""
-    key = find_key(hint)
-    return None if key is None else key.convert
-
-
-def _bare_type(hint: Any) -> Any:
-    """A type without its marks and without None."""
-    if get_origin(hint) is Annotated:
-        return _bare_type(get_args(hint)[0])
-    if get_origin(hint) in (Union, UnionType):
-        (left,) = (part for part in get_args(hint) if part is not NoneType)
-        return _bare_type(left)
-    return hint

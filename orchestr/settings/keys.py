@@ -254,23 +254,18 @@ def _convert_generated(value: Any) -> tuple[GeneratedFiles, ...]:
 
 RUNGS = ("recorded", "regenerate", "structure", "union")
 
-
-def _convert_rungs(value: Any) -> tuple[str, ...]:
-    for word in _convert_texts(value):
-        if word not in RUNGS:
-            raise BadValue(f"there is no rung {quote_value(word)}", suggest_name(word, RUNGS))
-    return tuple(value)
-
-
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
 NEWS = ("done", "failed", "waiting", "approval")
 
 
-def _convert_news(value: Any) -> tuple[str, ...]:
-    for word in _convert_texts(value):
-        if word not in NEWS:
-            raise BadValue(f"there is no news {quote_value(word)}", suggest_name(word, NEWS))
-    return tuple(value)
+def _some_of(what: str, known: tuple[str, ...]) -> Convert:
+    def convert_words(value: Any) -> tuple[str, ...]:
+        for word in _convert_texts(value):
+            if word not in known:
+                raise BadValue(f"there is no {what} {quote_value(word)}", suggest_name(word, known))
+        return tuple(value)
+
+    return convert_words
 
 
 def _convert_http_address(value: Any) -> str:
@@ -380,7 +375,7 @@ Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
 PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
 Generated = Annotated[tuple[GeneratedFiles, ...], Key(_convert_generated)]
-Rungs = Annotated[tuple[str, ...], Key(_convert_rungs)]
+Rungs = Annotated[tuple[str, ...], Key(_some_of("rung", RUNGS))]
 Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
 Flag = Annotated[bool, Key(_convert_flag)]
 Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]
@@ -392,7 +387,7 @@ AgentKindName = Annotated[str, Key(_kind_in(AGENT_KINDS), plain=True)]
 ForgeKindName = Annotated[str, Key(_kind_in(FORGE_KINDS), plain=True)]
 Strategy = Annotated[str, choice(*STRATEGIES)]
 Land = Annotated[str, choice("push", "api", "forge")]
-News = Annotated[tuple[str, ...], Key(_convert_news)]
+News = Annotated[tuple[str, ...], Key(_some_of("news", NEWS))]
 Network = Annotated[tuple[str, ...], Key(_convert_network)]
 OuterPaths = Annotated[tuple[str, ...], Key(_convert_outer_paths)]
 Size = Annotated[int, Key(_convert_size, plain=True)]

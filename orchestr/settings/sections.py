@@ -26,14 +26,15 @@ def find_key(hint: Any) -> Key | None:
     return next(filter(None, map(find_key, get_args(hint))), None)
 
 
-def _list_sections() -> Mapping[str, Section]:
+def _list_records() -> Mapping[str, type[Any]]:
     """A field of `Settings` that holds a record, or records by name, is a section."""
-    found: dict[str, Section] = {}
+    found: dict[str, type[Any]] = {}
     for name, hint in Settings.__annotations__.items():
         for record in (hint, *get_args(hint)):
             if is_dataclass(record) and isinstance(record, type):
-                found[name] = list_keys(record)
+                found[name] = record
     return found
 
 
-KEYS: Mapping[str, Section] = _list_sections()
+RECORDS: Mapping[str, type[Any]] = _list_records()
+KEYS: Mapping[str, Section] = {name: list_keys(record) for name, record in RECORDS.items()}

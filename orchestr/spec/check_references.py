@@ -14,11 +14,10 @@ from orchestr.errors import Problem
 from orchestr.spec.checks import CrossCheck
 from orchestr.spec.field_types import quote_value, suggest_name
 from orchestr.spec.phases import Action
+from orchestr.spec.places import Path_
 from orchestr.spec.product import PARTS, Product
 from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
-
-Path_ = tuple[str | int, ...]
 
 
 def check_proof_fields(

@@ -39,31 +39,29 @@ from orchestr.spec.nodes import (
     pairs_of,
     plain_value,
     text_of,
+    value_of,
 )
-from orchestr.spec.places import make_problem_at, place_of
+from orchestr.spec.places import Path_, make_problem_of_node, place_of
 from orchestr.spec.yaml_source import EMPTY, FLATTEN, MAX_DEPTH, TOO_DEEP
 
 MAX_CELLS = 1_000  # that one matrix makes
 MAX_NODES = 200_000  # that all copies of a spec may have
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_NAME_RULE = "use small letters, digits, `-` and `_`, starting with a small letter"
 _WORD = r"[a-z][a-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _REFERENCE = re.compile(r"\$(\$?)\{(" + _WORD + r")\}")
 
-Path_ = tuple[str | int, ...]
 Scope = Mapping[str, Any]  # nodes by name
 
 
 def uses_expansion(root: Any) -> bool:
     """Whether a document has `vars` or a cell with `for`."""
-    for key, value in pairs_of(root):
-        if text_of(key) == "vars":
-            return True
-        if text_of(key) in SECTIONS:
-            for _, cell in pairs_of(value):
-                if any(text_of(field) == "for" for field, _ in pairs_of(cell)):
-                    return True
-    return False
+    if value_of(root, "vars") is not None:
+        return True
+    sections = (value for key, value in pairs_of(root) if text_of(key) in SECTIONS)
+    cells = (cell for section in sections for _, cell in pairs_of(section))
+    return any(value_of(cell, "for") is not None for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +73,10 @@ class MatrixCell:
 
 
 class Expander:
-    """Expands one document. ``problems`` says afterwards what was wrong, each place once."""
+    """Expands one document."""
 
     def __init__(self, spec: str) -> None:
-        self.problems: list[Problem] = []
+        self._problems: dict[tuple[str, int, int, str], Problem] = {}
         self._spec = spec
         self._raw: dict[str, tuple[Any, Any]] = {}
         self._vars: dict[str, Any] = {}
@@ -86,6 +84,11 @@ class Expander:
         self._matrices: dict[str, list[MatrixCell]] = {}
         self._nodes = 0
         self._characters = 0
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was wrong, each place once."""
+        return list(self._problems.values())
 
     def expand(self, root: Any) -> Any:
         """The document's node with everything filled in. Raises SpecError where it grows without
@@ -120,8 +123,7 @@ class Expander:
             name = text_of(key) or ""
             if not _NAME.fullmatch(name):
                 message = f"{quote_value(name)} cannot be the name of a variable"
-                hint = "use small letters, digits, `-` and `_`, starting with a small letter"
-                self._add_problem(key, ("vars", name), message, hint)
+                self._add_problem(key, ("vars", name), message, _NAME_RULE)
             elif name in self._raw:
                 line = place_of(self._raw[name][0].start_mark, self._spec).line
                 message = f"key {quote_value(name)} is here twice, first in line {line}"
@@ -144,7 +146,7 @@ class Expander:
             self._add_problem(key, ("vars", name), message if circle else TOO_DEEP, hint)
             return None
         self._open.append(name)
-        found = self._fill(value, self._vars, ("vars", name), raw=True)
+        found = self._fill(value, self._vars, ("vars", name))
         self._open.pop()
         if measure_depth(found) > MAX_DEPTH:
             self._add_problem(key, ("vars", name), TOO_DEEP, FLATTEN)
@@ -159,7 +161,7 @@ class Expander:
             if text_of(section) not in SECTIONS:
                 continue
             for key, cell in pairs_of(cells):
-                axes = next((v for k, v in pairs_of(cell) if text_of(k) == "for"), None)
+                axes = value_of(cell, "for")
                 name = text_of(key)
                 if axes is not None and name is not None and name not in self._matrices:
                     here = (text_of(section) or "", name)
@@ -200,8 +202,7 @@ class Expander:
             path = (*here, name)
             if not _NAME.fullmatch(name):
                 message = f"{quote_value(name)} cannot be the name of an axis"
-                rule = "use small letters, digits, `-` and `_`, starting with a small letter"
-                self._add_problem(key, path, message, rule)
+                self._add_problem(key, path, message, _NAME_RULE)
             elif name in self._raw:
                 self._add_problem(key, path, "is in `vars` already", "rename one of them")
             elif name in axes:
@@ -225,9 +226,10 @@ class Expander:
             name = text_of(key)
             if name is None:
                 pairs.append((key, cell))
-            elif not any(text_of(field) == "for" for field, _ in pairs_of(cell)):
-                filled = self._fill_text(key, self._vars, (section, name))
-                value = self._fill(cell, self._vars, (section, name), cell=True)
+            elif value_of(cell, "for") is None:
+                here: Path_ = (section, name)
+                filled = self._fill_text(key, self._vars, here)
+                value = self._fill(self._replace_matrix_names(cell, {}), self._vars, here)
                 pairs.append((make_scalar(key, name if filled is None else filled), value))
             else:
                 left = [pair for pair in cell.value if text_of(pair[0]) != "for"]
@@ -236,55 +238,43 @@ class Expander:
                     self._count(count_nodes(bare), key)
                     scope = {**self._vars, **one.axes}
                     here = (section, one.name)
-                    value = self._fill(bare, scope, here, axes=one.axes, cell=True)
+                    value = self._fill(self._replace_matrix_names(bare, one.axes), scope, here)
                     pairs.append((make_scalar(key, one.name), value))
         return make_mapping(node, pairs)
 
     # --- references
 
-    def _fill(
-        self,
-        node: Any,
-        scope: Scope,
-        here: Path_,
-        *,
-        axes: Scope | None = None,
-        cell: bool = False,
-        raw: bool = False,
-    ) -> Any:
-        """The node with its references filled in; itself where it has none. ``raw``: the value of a
-        variable, which is resolved as it is met."""
+    def _fill(self, node: Any, scope: Scope, here: Path_) -> Any:
+        """The node with its references filled in; itself where it has none."""
         if isinstance(node, yaml.ScalarNode):
-            return self._fill_scalar(node, scope, here, raw=raw)
+            return self._fill_scalar(node, scope, here)
         if isinstance(node, yaml.MappingNode):
-            pairs = []
-            for key, value in node.value:
-                path = (*here, text_of(key) or "?")
-                if cell and text_of(key) == "depends_on" and isinstance(value, yaml.SequenceNode):
-                    value = self._name_matrices(value, axes or {})
-                pairs.append((key, self._fill(value, scope, path, raw=raw)))
+            pairs = [
+                (key, self._fill(value, scope, (*here, text_of(key) or "?")))
+                for key, value in node.value
+            ]
             same = all(a is b for (_, a), (_, b) in zip(pairs, node.value, strict=True))
             return node if same else make_mapping(node, pairs)
         items: list[Any] = []
         for index, item in enumerate(node.value):
-            filled = self._fill(item, scope, (*here, index), raw=raw)
+            filled = self._fill(item, scope, (*here, index))
             alone = filled is not item and isinstance(item, yaml.ScalarNode)
             items += filled.value if alone and isinstance(filled, yaml.SequenceNode) else [filled]
         same = len(items) == len(node.value) and all(map(is_, items, node.value))
         return node if same else make_sequence(node, items)
 
-    def _fill_scalar(self, node: Any, scope: Scope, here: Path_, *, raw: bool) -> Any:
+    def _fill_scalar(self, node: Any, scope: Scope, here: Path_) -> Any:
         whole = _REFERENCE.fullmatch(node.value)
         if whole is not None and not whole[1]:
-            found = self._find(whole[2], node, scope, here, raw=raw)
+            found = self._find(whole[2], node, scope, here)
             if found is None:
                 return node
             self._count(count_nodes(found), node)
             return found
-        text = self._fill_text(node, scope, here, raw=raw)
+        text = self._fill_text(node, scope, here)
         return node if text is None or text == node.value else make_scalar(node, text)
 
-    def _fill_text(self, node: Any, scope: Scope, here: Path_, *, raw: bool = False) -> str | None:
+    def _fill_text(self, node: Any, scope: Scope, here: Path_) -> str | None:
         """The text of a scalar with its references filled in; None where one leads nowhere."""
         good = True
 
@@ -292,7 +282,7 @@ class Expander:
             nonlocal good
             if match[1]:
                 return match[0][1:]
-            found = self._find(match[2], node, scope, here, raw=raw)
+            found = self._find(match[2], node, scope, here)
             if isinstance(found, yaml.ScalarNode):
                 self._count(0, node, len(found.value))
                 return str(found.value)
@@ -310,22 +300,23 @@ class Expander:
         text = _REFERENCE.sub(replace, node.value)
         return text if good else None
 
-    def _find(self, word: str, node: Any, scope: Scope, here: Path_, *, raw: bool) -> Any:
-        """The node that a reference names, or None; then the problem is known."""
+    def _find(self, word: str, node: Any, scope: Scope, here: Path_) -> Any:
+        """The node that a reference names, or None; then the problem is known.
+
+        A variable that is not resolved yet is resolved now: others' values may name it.
+        """
         name, *steps = word.split(".")
-        if raw and name in self._raw and name not in scope:
+        if name in scope:
+            found = scope[name]
+        elif name in self._raw:
             found = self._resolve_var(name)
-            if found is None:
-                return None
-        elif name not in scope:
-            known = [*scope, *(self._raw if raw else ())]
+        else:
+            known = {**scope, **self._raw}
             hint = suggest_name(name, known) or f"write `$${{{word}}}` for the text itself"
             if name in self._axis_names():
                 hint = f"`{name}` is known in the cells whose `for` has it"
             self._add_problem(node, here, f"there is no `${{{name}}}`", hint)
             return None
-        else:
-            found = scope[name]
         if found is None:
             return None
         for step in steps:
@@ -341,8 +332,20 @@ class Expander:
     def _axis_names(self) -> set[str]:
         return {name for cells in self._matrices.values() for cell in cells for name in cell.axes}
 
-    def _name_matrices(self, node: Any, axes: Scope) -> Any:
+    def _replace_matrix_names(self, cell: Any, axes: Scope) -> Any:
+        """A cell; its `depends_on` names cells where it is written with the name of a matrix."""
+        if value_of(cell, "depends_on") is None:
+            return cell
+        pairs = [
+            (key, self._list_matrix_cells(value, axes) if text_of(key) == "depends_on" else value)
+            for key, value in cell.value
+        ]
+        return make_mapping(cell, pairs)
+
+    def _list_matrix_cells(self, node: Any, axes: Scope) -> Any:
         """`depends_on` with the names of matrices replaced by those of their cells."""
+        if not isinstance(node, yaml.SequenceNode):
+            return node
         items: list[Any] = []
         for item in node.value:
             cells = self._matrices.get(text_of(item) or "")
@@ -363,13 +366,10 @@ class Expander:
         self._nodes += nodes
         self._characters += characters
         if self._nodes > MAX_NODES or self._characters > MAX_BYTES:
-            place = place_of(node.start_mark, self._spec)
             message = f"`vars` and `for` would make more than {MAX_NODES:,} values of this spec"
-            raise SpecError([make_problem_at(place, self._spec, (), message, "write less of it")])
+            hint = "write less of it"
+            raise SpecError([make_problem_of_node(node, self._spec, (), message, hint)])
 
     def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
-        place = place_of(node.start_mark, self._spec)
-        found = make_problem_at(place, self._spec, path, message, hint)
-        same = (p for p in self.problems if (p.line, p.column) == (found.line, found.column))
-        if not any((p.file, p.message) == (found.file, message) for p in same):
-            self.problems.append(found)
+        found = make_problem_of_node(node, self._spec, path, message, hint)
+        self._problems.setdefault((found.file, found.line, found.column, message), found)

@@ -57,10 +57,7 @@ def iter_nodes(root: Any) -> Iterator[Any]:
             continue
         seen.add(id(node))
         yield node
-        if isinstance(node, yaml.MappingNode):
-            todo += [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            todo += node.value
+        todo += children_of(node)
 
 
 def children_of(node: Any) -> list[Any]:

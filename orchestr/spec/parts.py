@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import yaml
 from orchestr.errors import Problem, SpecError
 from orchestr.spec.field_types import MAX_BYTES, quote_value, suggest_name
 from orchestr.spec.nodes import SECTIONS, iter_nodes, make_mapping, text_of, value_of
-from orchestr.spec.places import OtherMark, make_problem_at, place_of
+from orchestr.spec.places import OtherMark, Path_, make_problem_of_node, place_of
 from orchestr.spec.yaml_source import EMPTY, Source
 
 PART_FIELDS = ("cells", "repos", "defaults", "vars", "include")
@@ -84,11 +85,9 @@ class PartReader:
                 whole = merge_mappings(base, whole)
         return whole
 
-    def _list_names(
-        self, value: Any, *, several: bool = True
-    ) -> list[tuple[tuple[str | int, ...], Any]]:
+    def _list_names(self, value: Any, *, several: bool = True) -> list[tuple[Path_, Any]]:
         """The nodes that name files, with their field."""
-        field: tuple[str | int, ...] = ("include",) if several else ("extends",)
+        field: Path_ = ("include",) if several else ("extends",)
         many = several and isinstance(value, yaml.SequenceNode)
         nodes = value.value if many else [value]
         good = []
@@ -108,7 +107,7 @@ class PartReader:
     def _read_part(
         self,
         node: Any,
-        field: tuple[str | int, ...],
+        field: Path_,
         source: Source,
         chain: tuple[Path, ...],
         *,
@@ -139,7 +138,7 @@ class PartReader:
         path: Path,
         name: str,
         node: Any,
-        field: tuple[str | int, ...],
+        field: Path_,
         chain: tuple[Path, ...],
         *,
         part: bool,
@@ -155,10 +154,7 @@ class PartReader:
         try:
             source = Source(name, data)
         except SpecError as error:
-            self.problems += (
-                Problem(p.file, p.line, p.column, p.field, p.message, p.hint, p.severity, self.spec)
-                for p in error.problems
-            )
+            self.problems += (replace(problem, spec=self.spec) for problem in error.problems)
             return None
         if name not in self.lines:  # a file may be taken in twice
             self.problems += source.list_split_texts()
@@ -184,11 +180,8 @@ class PartReader:
                     self._add_problem(key, (section, cell), message, hint)
         return merge_mappings(base, top)
 
-    def _add_problem(
-        self, node: Any, path: tuple[str | int, ...], message: str, hint: str | None = None
-    ) -> None:
-        place = place_of(node.start_mark, self.spec)
-        self.problems.append(make_problem_at(place, self.spec, path, message, hint))
+    def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
+        self.problems.append(make_problem_of_node(node, self.spec, path, message, hint))
 
 
 def merge_mappings(base: Any, top: Any) -> Any:

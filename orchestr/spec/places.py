@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from orchestr.errors import Problem
 from orchestr.spec.field_types import quote_value
 
+Path_ = tuple[str | int, ...]  # the steps from the whole document to a value
+
 
 class Place(NamedTuple):
     """Where something stands. Line and column count from 1."""
@@ -41,6 +43,13 @@ def make_problem_at(
     """A problem of ``spec`` at a place that may be in a file which the spec takes in."""
     reader = spec if spec != place.file else ""
     return Problem(*place, field_name(path), message, hint, severity, reader)
+
+
+def make_problem_of_node(
+    node: Any, spec: str, path: Sequence[str | int], message: str, hint: str | None = None
+) -> Problem:
+    """A problem of ``spec`` at the start of a node, of its own file or of one that it takes in."""
+    return make_problem_at(place_of(node.start_mark, spec), spec, path, message, hint)
 
 
 def field_name(path: Sequence[str | int]) -> str:

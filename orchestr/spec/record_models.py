@@ -157,9 +157,9 @@ def example_at(root: Any, loc: Iterable[str | int]) -> Any:
 
 
 def _model_around(root: Any, loc: tuple[str | int, ...]) -> type[BaseModel] | None:
-    found = _bare_type(root)
+    found = bare_type(root)
     for step in loc[:-1]:
-        found = _bare_type(_step_into(found, step))
+        found = bare_type(_step_into(found, step))
     return found if _is_model(found) else None
 
 
@@ -185,13 +185,13 @@ def _is_model(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, BaseModel)
 
 
-def _bare_type(hint: Any) -> Any:
+def bare_type(hint: Any) -> Any:
     """A type without its marks and without ``None``."""
     if get_origin(hint) is Annotated:
-        return _bare_type(get_args(hint)[0])
+        return bare_type(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
         left = [part for part in get_args(hint) if part is not NoneType]
-        return _bare_type(left[0]) if len(left) == 1 else Union[tuple(left)]  # noqa: UP007
+        return bare_type(left[0]) if len(left) == 1 else Union[tuple(left)]  # noqa: UP007
     return hint
 
 
@@ -270,7 +270,7 @@ def _record_value(hint: Any, value: Any) -> Any:
         return make_record(value)
     if isinstance(value, list):
         return tuple(make_record(v) if isinstance(v, RecordModel) else v for v in value)
-    kind = _bare_type(hint)
+    kind = bare_type(hint)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value)
     return value

@@ -25,7 +25,14 @@ import yaml
 from orchestr.errors import Problem, SpecError
 from orchestr.spec.declare import TextItems, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES, escape_unprintable, quote_value
-from orchestr.spec.places import Place, field_name, make_problem_at, place_of
+from orchestr.spec.places import (
+    Path_,
+    Place,
+    field_name,
+    make_problem_at,
+    make_problem_of_node,
+    place_of,
+)
 from orchestr.spec.product import Route
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.split_texts import SplitText, find_split_texts
@@ -37,8 +44,6 @@ FLATTEN = "a spec needs fewer than ten levels; look for a bracket or dash too ma
 MAX_ALIASED = 10_000  # nodes that aliases may add: enough for shared lists, not for a bomb
 
 EMPTY = ("is empty", "write a value, or leave the field out")
-
-Path_ = tuple[str | int, ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -215,17 +220,7 @@ class Document:
         self._add_problem(node, path, message, f'{NEEDS_QUOTES} "..."')
 
     def _add_problem(self, node: Any, path: Path_, message: str, hint: str | None = None) -> None:
-        place = place_of(node.start_mark, self.file)
-        self.problems.append(make_problem_at(place, self.file, path, message, hint))
-
-
-def parse(file: str, data: bytes) -> Document:
-    """Read the bytes of one spec. Raises SpecError when there is no single document in them.
-
-    What is wrong but does not stop the reading (duplicate keys, tags) is in ``.problems``.
-    """
-    source = Source(file, data)
-    return make_document(source)
+        self.problems.append(make_problem_of_node(node, self.file, path, message, hint))
 
 
 def make_document(source: Source) -> Document:

@@ -88,14 +88,19 @@ def attempt_folder(cell_dir: Path, number: int) -> Path:
     return cell_dir / "attempts" / str(number)
 
 
+def attempt_file(cell_dir: Path, number: int) -> Path:
+    """Where the record of an attempt is."""
+    return attempt_folder(cell_dir, number) / "attempt.toml"
+
+
 def read_attempt(cell_dir: Path, number: int) -> Attempt | None:
     """One attempt, or None."""
-    return read_toml_record(attempt_folder(cell_dir, number) / "attempt.toml", Attempt)
+    return read_toml_record(attempt_file(cell_dir, number), Attempt)
 
 
 def write_attempt(cell_dir: Path, attempt: Attempt) -> None:
     """Write `attempt.toml`, durably."""
-    write_toml_record(attempt_folder(cell_dir, attempt.number) / "attempt.toml", attempt)
+    write_toml_record(attempt_file(cell_dir, attempt.number), attempt)
 
 
 def attempt_numbers(cell_dir: Path) -> list[int]:

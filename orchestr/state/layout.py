@@ -48,6 +48,11 @@ class WorkspaceLayout:
         return self.state / "surroundings" / "workspace.json"
 
     @property
+    def landing_queue_file(self) -> Path:
+        """The journal of the merge queue, over all features."""
+        return self.state / "landing" / "queue.jsonl"
+
+    @property
     def forge_dir(self) -> Path:
         return self.state / "forge"
 

@@ -53,16 +53,18 @@ def words_path(cell_dir: Path, attempt: int, number: int) -> Path:
     return _rounds_folder(cell_dir, attempt) / f"{number}.md"
 
 
+def list_round_files(cell_dir: Path, attempt: int) -> list[Path]:
+    """The records of an attempt's rounds, sorted by name."""
+    with suppress(FileNotFoundError):
+        found = sorted(_rounds_folder(cell_dir, attempt).iterdir())
+        return [path for path in found if path.suffix == ".toml" and path.stem.isdecimal()]
+    return []
+
+
 def read_rounds(cell_dir: Path, attempt: int) -> list[RepairRound]:
     """All rounds of an attempt, oldest first. A record that cannot be read is no round."""
-    found = []
-    with suppress(FileNotFoundError):
-        for path in sorted(_rounds_folder(cell_dir, attempt).iterdir()):
-            if path.suffix == ".toml" and path.stem.isdecimal():
-                record = read_toml_record(path, RepairRound)
-                if record is not None:
-                    found.append(record)
-    return sorted(found, key=lambda r: r.number)
+    records = (read_toml_record(path, RepairRound) for path in list_round_files(cell_dir, attempt))
+    return sorted((one for one in records if one is not None), key=lambda r: r.number)
 
 
 def current_series(rounds: Sequence[RepairRound], phase: str, origin: str) -> list[RepairRound]:

@@ -11,7 +11,9 @@ from benchmarks.cooperbench.__main__ import Result, check_base, land_task, main
 from benchmarks.cooperbench.dataset import BadData, Task
 from benchmarks.cooperbench.synthetic import SETS, write_synthetic
 from benchmarks.cooperbench.with_orchestr import read_outcome
-from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Lane, Made, Rung
+from orchestr.landing.events import CandidateSpec, Checked, Conflicted, Landed, Made
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +23,15 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return {task.repo_name: task for task in write_synthetic(folder / "set")}
 
 
+def by_name(result: Result, found: dict[str, str]) -> dict[str, str]:
+    """What was found of `featureN`, by the name of the patch in its set."""
+    names = list(SETS[result.task.repo_name].patches)
+    return {names[int(n.removeprefix("feature")) - 1]: value for n, value in found.items()}
+
+
 def landed(result: Result) -> dict[str, str]:
     """What landed, by the name of the patch: the rung."""
-    names = list(SETS[result.task.repo_name].patches)
-    return {names[int(n.removeprefix("feature")) - 1]: r for n, r in result.outcome.landed.items()}
+    return by_name(result, result.outcome.landed)
 
 
 def test_the_set_has_24_patches_and_green_bases(tasks: dict[str, Task], tmp_path: Path) -> None:
@@ -69,6 +76,8 @@ def test_lost_tests_and_code_are_found_though_main_is_green(
     assert list(landed(result)) == ["convert", "rename", "links"]
     assert result.verdict is not None and result.verdict.tests and result.verdict.suite
     assert result.verdict.wrong == ("feature3", "feature12")
+    log = (tmp_path / "own" / "final-feature12.log").read_text()
+    assert "Ran 4 tests" in log  # of main, and of the patch: those of feature11 are gone again
     broke = land_task(tasks["shop"], "shell:echo no; exit 3", "none", tmp_path / "broke")
     assert broke.broke == "exit 3: no" and broke.verdict is None
 
@@ -88,7 +97,7 @@ def test_data_that_does_not_fit_is_named(
 
 def test_the_journal_of_a_landing_says_what_landed_how() -> None:
     lane = Lane("app", "main")
-    a, b, c = (CandidateSpec(lane, ((f"{n}:patch", "h"),), "base") for n in ("a", "b", "c"))
+    a, b, c = (CandidateSpec(lane, ((f"{n}/patch", "h"),), "base") for n in ("a", "b", "c"))
     outcome = read_outcome([
         Made(a, "c1", "t1"),
         Made(b, "c2", "t2", Rung.STRUCTURE),
@@ -98,7 +107,7 @@ def test_the_journal_of_a_landing_says_what_landed_how() -> None:
         Checked(b, "c3", True),
         Landed(a, "c1", "c1"),
         Landed(b, "c3", "c3"),
-        Conflicted(c, "c:patch", ("x.py",)),
+        Conflicted(c, "c/patch", ("x.py",)),
     ])  # fmt: skip
     assert outcome.landed == {"a": "", "b": "union"}
     assert outcome.left == {"c": "conflict: x.py"}
@@ -126,8 +135,7 @@ def test_the_ladder_lands_all_but_what_contradicts(
     result = land_task(tasks[name], "orchestr", "default", tmp_path / name)
     assert result.verdict is not None and result.verdict.green, result.verdict
     assert landed(result) == expected
-    names = list(SETS[name].patches)
-    left = {names[int(n.removeprefix("feature")) - 1]: w for n, w in result.outcome.left.items()}
+    left = by_name(result, result.outcome.left)
     assert {n: why.partition(":")[0] for n, why in left.items()} == {
         "shop": {"round-up": "conflict", "separator": "conflict", "links": "red"},
         "site": {"apple-3": "conflict", "melon": "red"},

@@ -9,13 +9,7 @@ import pytest
 from orchestr.codec import replace
 from orchestr.errors import UsageError
 from orchestr.forges.base import PRState, PullRequest
-from orchestr.handoff.choose import (
-    Choices,
-    format_for_editor,
-    parse_edited,
-    read_flags,
-    read_line,
-)
+from orchestr.handoff.choose import Choices, format_for_editor, parse_edited, read_flags, read_line
 from orchestr.handoff.decide import digest_seen, find_change_since, list_actions
 from orchestr.handoff.readiness import CellReadiness, find_obstacles
 from orchestr.handoff.records import ActionKind, Choice, HandoffAction, PullRequestText

@@ -125,7 +125,7 @@ def test_cells_of_a_feature_and_their_target(tmp_path: Path) -> None:
         assert (other["first"], other["second"]) == ("demo:one", "demo:two")
         assert (other["paths"], other["unresolved"]) == (["both.py"], [])
         assert (other["rung"], other["hint"]) == ("structure", None)
-        # What far has from ui is told at ui only.
+        # What far has from ui is shown at ui only.
         assert (row["first"], row["second"]) == ("demo:api", "demo:ui")
         edge = "write `depends_on: [api]` in ui (specs/demo.yaml:14), then: orchestr run demo:ui"
         assert row["hint"] == edge

@@ -1,4 +1,4 @@
-"""Which heads are compared, and what is said of the merges: pure decisions of the forecast."""
+"""Which heads are compared, and what is shown of the merges: pure decisions of the forecast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.landing.events import Lane, Rung
 from orchestr.landing.forecast import (
     HeadKind,
     HeadPair,
@@ -18,6 +17,8 @@ from orchestr.landing.forecast import (
 )
 from orchestr.landing.forecast_cache import HEADS, ForecastCache, rules_digest
 from orchestr.landing.ladder import LadderRules
+from orchestr.landing.lane import Lane
+from orchestr.landing.rung import Rung
 
 MAIN = Lane("app", "main")
 

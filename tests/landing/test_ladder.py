@@ -10,9 +10,9 @@ import pytest
 
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.candidates import RESOLVED, Climb, Recipe, build_candidate, read_resolutions
-from orchestr.landing.events import Rung
 from orchestr.landing.ladder import LadderRules, lower_rung, merge_by_ladder
 from orchestr.landing.recorded import normalize_conflict, record_or_warn, record_resolutions
+from orchestr.landing.rung import Rung
 from orchestr.settings.keys import GeneratedFiles
 from tests.conftest import git, write
 
@@ -164,9 +164,9 @@ def test_a_resolution_that_landed_is_offered_again(fork: Fork, tmp_path: Path) -
     assert fork.read(merged.tree, "log.md") == f"{resolved}the end\n"
     # A folder that is none holds nothing up.
     (tmp_path / "none").write_text("")
-    said: list[str] = []
-    record_or_warn(fork.repo, tmp_path / "none", a, CommitId(made), said.append)
-    assert len(said) == 1 and str(tmp_path / "none") in said[0]
+    warnings: list[str] = []
+    record_or_warn(fork.repo, tmp_path / "none", a, CommitId(made), warnings.append)
+    assert len(warnings) == 1 and str(tmp_path / "none") in warnings[0]
     # Another conflict at the same place is another one.
     other = fork.commit("d", {"log.md": f"of d\n{LINES}"})
     assert merge_by_ladder(fork.repo, b, other, rules).tree is None

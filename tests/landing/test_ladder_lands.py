@@ -36,8 +36,8 @@ def test_a_union_lands_and_says_so_everywhere(tmp_path: Path) -> None:
     assert "(resolved by union: notes.txt)" in done.stdout
     assert git(yard.repos / "app.git", "show", "main:notes.txt") == "of one\nof two"
     yard.landed(ONE_TWO, ("app",))
-    told = [e["data"].get("resolved") for e in yard.journal(kind="land.done")]
-    assert sorted(told, key=bool) == [[], ["union: notes.txt"]]
+    resolved = [e["data"].get("resolved") for e in yard.journal(kind="land.done")]
+    assert sorted(resolved, key=bool) == [[], ["union: notes.txt"]]
     assert "conflicts resolved by union: notes.txt" in yard.run("explain", f"{FEATURE}:two").stdout
     # Rolled back, it is gone again; landed again, the same merge is checked and lands.
     yard.run("rollback", FEATURE, code=0)
@@ -109,8 +109,8 @@ def test_the_merge_button_gets_a_branch_that_has_the_merge(tmp_path: Path) -> No
     assert git(hub.repos / "app.git", "show", "main:notes.txt") == "of one\nof two"
     git(hub.repos / "app.git", "merge-base", "--is-ancestor", before, "main")
     hub.landed(ONE_TWO, ("app",))
-    told = [e["data"].get("resolved") for e in hub.journal(kind="land.done")]
-    assert ["union: notes.txt"] in told
+    resolved = [e["data"].get("resolved") for e in hub.journal(kind="land.done")]
+    assert ["union: notes.txt"] in resolved
 
 
 def test_without_any_check_an_agent_is_asked_as_before(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.landing.actions import CheckCandidate, RepairChange
-from orchestr.landing.events import CandidateSpec, Lane, Trouble
+from orchestr.landing.events import CandidateSpec, Trouble
+from orchestr.landing.lane import Lane
 from orchestr.landing.slow_work import LONG, find_slow_work
 from tests.landing.house import FEATURE, Yard, both
 

@@ -19,13 +19,7 @@ from orchestr.landing.events import (
     Stage,
     Trouble,
 )
-from orchestr.landing.likelihood import (
-    LEAST,
-    MOST,
-    ChangeEvidence,
-    adjust_risk,
-    estimate_risk,
-)
+from orchestr.landing.likelihood import LEAST, MOST, ChangeEvidence, adjust_risk, estimate_risk
 from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import Queue, apply_event, find_obstacle
 from tests.landing.test_queue import APP, WEB, change, commits, land, made, queue, verdict

@@ -24,7 +24,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     Lost,
     Made,
     Offered,
@@ -35,6 +34,7 @@ from orchestr.landing.events import (
     TargetSeen,
 )
 from orchestr.landing.journal import LandingJournal, decode_event, encode_event
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue, apply_event, replay
 from tests.landing.world import World
 

@@ -19,12 +19,12 @@ from orchestr.landing.events import (
     GroupOpened,
     Landed,
     LandingChange,
-    Lane,
     QueueRules,
-    Rung,
     Stage,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue, find_obstacle, replay
+from orchestr.landing.rung import Rung
 from tests.landing.world import World
 
 RULES = st.builds(

@@ -33,7 +33,6 @@ from orchestr.landing.events import (
     Landed,
     LandingChange,
     LandIntended,
-    Lane,
     Made,
     NotLanded,
     Offered,
@@ -43,15 +42,15 @@ from orchestr.landing.events import (
     Repaired,
     RepairStarted,
     Retargeted,
-    Rung,
     Started,
     TargetSeen,
     Trouble,
     Verified,
 )
+from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue, apply_event, replay
+from orchestr.landing.rung import Rung
 
-ORDER = tuple(Rung)
 KILLS = 30  # processes that are killed in one world at most
 
 
@@ -122,10 +121,10 @@ class World:
             pairs = [frozenset((key, o)) for o in others if frozenset((key, o)) in self.conflict]
             for pair in pairs:
                 known = [(r, right) for r, right in self.climbs.get(pair, ())
-                         if above is None or ORDER.index(r) > ORDER.index(above)]  # fmt: skip
+                         if above is None or r.level > above.level]  # fmt: skip
                 if not known or (known[0][0] is Rung.REGENERATE and len(spec.parts) > 1):
                     return Conflicted(spec, key, ("a.txt",), "red" if above else "")
-                rung = max(rung, known[0][0], key=ORDER.index)
+                rung = max(rung, known[0][0], key=lambda one: one.level)
                 name = f"{name}~{known[0][0]}"
                 wrong |= not known[0][1]
                 half |= known[0][0] is Rung.REGENERATE

@@ -152,11 +152,11 @@ def test_another_commit_of_the_same_tree_and_a_persons_have_no_evidence(attested
 
 
 def test_lineage_of_a_file_and_of_a_commit(attested: Yard) -> None:
-    said = attested.run("lineage", "repos/app/low.txt", code=0).stdout
-    assert said == attested.run("lineage", "app/low.txt", code=0).stdout
-    assert "low.txt in app: 1 commit, 1 of cells" in said
-    assert re.search(r"spec +specs/demo.yaml:\d+ owned_paths: low\*", said)
-    assert "approval publish: approved by Tess Tester" in said
+    shown = attested.run("lineage", "repos/app/low.txt", code=0).stdout
+    assert shown == attested.run("lineage", "app/low.txt", code=0).stdout
+    assert "low.txt in app: 1 commit, 1 of cells" in shown
+    assert re.search(r"spec +specs/demo.yaml:\d+ owned_paths: low\*", shown)
+    assert "approval publish: approved by Tess Tester" in shown
     found = json.loads(attested.run("lineage", attested.head("high"), "--json", code=0).stdout)
     (commit,) = found["commits"]
     assert (commit["made_by"]["cell"], commit["made_by"]["role"]) == ("high", "attempt")
@@ -181,15 +181,15 @@ def test_a_signature_is_by_gits_key_and_for_these_bytes(attested: Yard, tmp_path
     )
     env, head = {"GIT_CONFIG_GLOBAL": str(config)}, attested.head("low")
     assert "signature" in failed_points(attested, head, "--signed")  # there is none yet
-    said = attested.run("attest", FEATURE, env=env, code=0).stdout
-    assert f"signed with {key}.pub (ssh)" in said
+    shown = attested.run("attest", FEATURE, env=env, code=0).stdout
+    assert f"signed with {key}.pub (ssh)" in shown
     done = attested.run("verify", head, env=env, code=1)
     assert f"its key is not among those of {allowed}" in done.stdout
     allowed.write_text(f"tess@example.org {key.with_suffix('.pub').read_text()}")
     done = attested.run("verify", head, "--signed", env=env, code=0)
     assert f"{FILE} is signed by tess@example.org" in done.stdout
-    said = attested.run("attest", FEATURE, env=env, code=0).stdout
-    assert "signed already, by tess@example.org" in said
+    shown = attested.run("attest", FEATURE, env=env, code=0).stdout
+    assert "signed already, by tess@example.org" in shown
     file = attested.root / ".orchestr" / "attestations" / FILE
     file.write_bytes(file.read_bytes() + b"\n")
     assert "signature" in both(attested.run("verify", head, env=env, code=1))
@@ -219,8 +219,8 @@ def test_a_persons_commit_on_a_cells_branch_and_names_that_lie(workspace: MakeWo
         for commit in (agents, head)
     }
     assert [one["made_by"]["role"] for one in found.values()] == ["attempt", "person"]
-    said = ws.run("verify", head, code=0).stdout
-    assert "evidence of demo:one" in said and "provenance of" not in said
+    shown = ws.run("verify", head, code=0).stdout
+    assert "evidence of demo:one" in shown and "provenance of" not in shown
     done = ws.run("verify", agents, code=1)
     assert "it is of demo:one; only heads and landed commits have one" in done.stdout
     message = "lies\n\nOrchestr-Feature: ../../../demo\nOrchestr-Cell: \x1b[31mred\n"
@@ -229,8 +229,8 @@ def test_a_persons_commit_on_a_cells_branch_and_names_that_lie(workspace: MakeWo
     assert "landing of ../../../demo:" in done.stdout and "\x1b" not in done.stdout
     (ws.root / "specs" / f"{FEATURE}.yaml").rename(ws.root / "kept.yaml")
     ws.spec({"two": {}}, feature="other")
-    said = ws.run("lineage", head, code=0).stdout
-    assert "no spec names it any more" in said and "demo:one: head" in said
+    shown = ws.run("lineage", head, code=0).stdout
+    assert "no spec names it any more" in shown and "demo:one: head" in shown
     assert "verified" in ws.run("verify", head, code=0).stdout
 
 
@@ -242,11 +242,11 @@ def test_what_landed_is_traced_attested_and_verified(yard: Yard) -> None:
     git(yard.repos / "app", "fetch", "--quiet")
     done = yard.run("verify", "origin/main", code=0)
     assert f"{FEATURE}:high: the merge queue found this commit green" in done.stdout
-    said = yard.run("lineage", landed, code=0).stdout
-    assert f"landing of {FEATURE}:high, run " in said
-    assert f"landed   main at {landed[:12]}" in said
+    shown = yard.run("lineage", landed, code=0).stdout
+    assert f"landing of {FEATURE}:high, run " in shown
+    assert f"landed   main at {landed[:12]}" in shown
     shutil.rmtree(yard.root / ".orchestr" / "cells" / FEATURE / "high")
     (yard.root / ".orchestr" / "journal" / f"{FEATURE}.jsonl").unlink()
-    said = yard.run("lineage", landed, code=0).stdout
-    assert f"landing of {FEATURE}:high, by its trailers" in said
-    assert "no head is recorded" in said
+    shown = yard.run("lineage", landed, code=0).stdout
+    assert f"landing of {FEATURE}:high, by its trailers" in shown
+    assert "no head is recorded" in shown

@@ -11,7 +11,7 @@ from orchestr.provenance.statements import (
     FoundStatement,
     encode_statements,
     find_differences,
-    read_statements,
+    parse_statements,
 )
 from orchestr.provenance.traces import CommitLine, Role, trace_by_trailers
 from orchestr.state.events import Event, EventKind
@@ -48,11 +48,10 @@ def test_an_odd_statement_is_about_nothing(value: dict[str, object]) -> None:
     assert found.cell == ("", "")
 
 
-def test_lines_that_are_no_statements_are_named(tmp_path: Path) -> None:
-    file = tmp_path / "x.intoto.jsonl"
+def test_lines_that_are_no_statements_are_named() -> None:
     good = {"_type": "https://in-toto.io/Statement/v1", "subject": []}
-    file.write_bytes(encode_statements([good]) + b'[]\n{"a":\n\n' + encode_statements([good]))
-    found = list(read_statements(file))
+    data = encode_statements([good]) + b'[]\n{"a":\n\n' + encode_statements([good])
+    found = list(parse_statements(Path("x.intoto.jsonl"), data))
     assert [(one.line, bool(one.error)) for one in found] == [
         (1, False), (2, True), (3, True), (5, False),
     ]  # fmt: skip

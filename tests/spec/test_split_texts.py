@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from orchestr.errors import SpecError
-from orchestr.spec.yaml_source import parse
+from orchestr.spec.document import read_document
 
 CUT = "a comma ends the text"
 INSIDE = "inside of [...] and {...}"
 
 
 def warnings_of(text: str) -> list[tuple[int, int, str, str | None]]:
-    found = [p for p in parse("s.yaml", text.encode()).problems if CUT in p.message]
+    found = [p for p in read_document("s.yaml", text.encode(), None).problems if CUT in p.message]
     assert {p.severity for p in found} <= {"warning"}
     return [(p.line, p.column, p.field, p.hint) for p in found]
 
@@ -71,7 +71,7 @@ def test_what_is_whole_is_not_told(text: str) -> None:
 def test_the_quoted_form_is_read_as_one_text(text: str) -> None:
     (found,) = warnings_of(text)
     whole = str(found[3]).partition(": ")[2]
-    again = parse("s.yaml", f"todo: [{whole}]".encode())
+    again = read_document("s.yaml", f"todo: [{whole}]".encode(), None)
     assert len(again.value["todo"]) == 1
     assert again.problems == []
 
@@ -90,9 +90,9 @@ def test_the_quoted_form_is_read_as_one_text(text: str) -> None:
 def test_what_is_not_yaml_in_brackets_is_quoted_alone(items: str, hint: str | None) -> None:
     text = f"cells:\n  a: {{repo: r, todo: [{items}], checks: none}}\n"
     if hint is None:
-        assert parse("s.yaml", text.encode()).problems == []
+        assert read_document("s.yaml", text.encode(), None).problems == []
         return
     with pytest.raises(SpecError) as caught:
-        parse("s.yaml", text.encode())
+        read_document("s.yaml", text.encode(), None)
     (problem,) = caught.value.problems
     assert (problem.line, problem.hint) == (2, hint)

@@ -24,11 +24,7 @@ from orchestr.cell.proof.check_request import (
     show_cells,
 )
 from orchestr.cell.proof.read_inputs import make_input_reader
-from orchestr.cell.proof.run_checks import (
-    evidence_row,
-    result_details,
-    run_suite_unchanged,
-)
+from orchestr.cell.proof.run_checks import evidence_row, result_details, run_suite_unchanged
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.wall import wall_checks

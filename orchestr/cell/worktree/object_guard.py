@@ -30,6 +30,7 @@ from orchestr.cell.worktree.object_keep import (
 )
 from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
+from orchestr.git.missing_objects import NO_LAZY_FETCH, find_missing_objects
 from orchestr.git.repo import Repo
 from orchestr.git.trace import GitCommand
 
@@ -137,20 +138,12 @@ def _compare_store(git_dir: Path, kept: KeptStore, links: Path, own: bool) -> St
 
 def _find_lost(git_dir: Path, names: Iterable[str]) -> set[str]:
     """Those of the objects that git does not find; all of them where it cannot be asked."""
-    asked = list(dict.fromkeys(names))
-    if not asked:
-        return set()
-    # Not from a promisor: an object that is only here would not be found there, after a while.
-    env = {"GIT_DIR": str(git_dir), "GIT_NO_LAZY_FETCH": "1"}
+    asked = set(names)
+    env = {"GIT_DIR": str(git_dir), **NO_LAZY_FETCH}
     try:
-        done = Repo(git_dir).run_git(
-            "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer",
-            input="".join(f"{name}\n" for name in asked).encode(), env=env,
-        )  # fmt: skip
+        return find_missing_objects(Repo(git_dir), asked, env)
     except OrchestrError:
-        return set(asked)
-    answers = done.text.splitlines()
-    return {line.removesuffix(" missing") for line in answers if line.endswith(" missing")}
+        return asked
 
 
 def _read_pack_names(index: Path) -> list[str]:

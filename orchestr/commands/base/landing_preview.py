@@ -1,4 +1,4 @@
-"""What a landing would do, shown without doing it; and changes by the names that people know."""
+"""What a landing would do, shown without doing it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from orchestr.errors import ExitCode
 from orchestr.landing import changes
 from orchestr.landing.candidates import TargetReplaced, describe_resolutions
 from orchestr.landing.events import CandidateSpec, Event, Stage
-from orchestr.landing.forecast import NEED_CHECKS, UNSEEN
-from orchestr.landing.forecast_merges import has_landing_checks
 from orchestr.landing.land import Lander
 from orchestr.landing.pipeline import order_changes
 from orchestr.landing.queue import find_obstacle
-from orchestr.views.terminal.landing import LandingRow, preview_text
+from orchestr.landing.rung import UNSEEN
+from orchestr.views.terminal.landing import LandingRow, name_change, preview_text
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -34,7 +33,7 @@ def print_preview(lander: Lander) -> int:
     rows = []
     for item in mine:
         change = item.change
-        row = LandingRow(change_name(change.key, many), str(change.lane), "ready")
+        row = LandingRow(name_change(change.key, many=many), str(change.lane), "ready")
         why = find_obstacle(queue, item) if item.stage is Stage.WAITING else None
         if why:
             rows.append(replace(row, state="waiting", why=replace_change_keys(why, many)))
@@ -49,9 +48,9 @@ def print_preview(lander: Lander) -> int:
             why = f"conflicts in {format_paths(built.conflicts)}"
             rows.append(replace(row, state="conflict", why=why))
             continue
-        needs = not change.reverts and built.rung in NEED_CHECKS
-        if needs and not has_landing_checks(lander.cell_context(change.key)):
-            paths = ", ".join(path for _, path in built.resolved[:5])
+        needs = not change.reverts and built.rung.needs_check
+        if needs and not lander.cell_context(change.key).has_landing_checks:
+            paths = format_paths([path for _, path in built.resolved])
             why = f"conflicts in {paths}, and {UNSEEN}"
             rows.append(replace(row, state="conflict", why=why))
             continue
@@ -68,16 +67,10 @@ class _NullJournal:
         """A preview writes nothing down."""
 
 
-def change_name(key: str, many: bool) -> str:
-    """A change as a person knows it; a rollback's is that of its cell."""
-    feature, _, cell = key.partition("~")[0].partition("/")
-    return f"{feature}:{cell}" if many else cell
-
-
 def replace_change_keys(text: str, many: bool) -> str:
     """A reason with the keys of other changes as people write them."""
     return re.sub(
         r"^it (needs|waits for) ([^\s,]+),",
-        lambda m: f"it {m[1]} {change_name(m[2], many)},",
+        lambda m: f"it {m[1]} {name_change(m[2], many=many)},",
         text,
     )

@@ -64,7 +64,7 @@ def find_commit(clones: dict[str, Repo], word: str) -> tuple[str, CommitId] | No
 
     Raises UsageError where several clones have such a commit.
     """
-    rows = ((name, _resolve(repo, word)) for name, repo in clones.items())
+    rows = ((name, _resolve_word(repo, word)) for name, repo in clones.items())
     found = [(name, commit) for name, commit in rows if commit is not None]
     if len(found) > 1:
         names = ", ".join(name for name, _ in found)
@@ -94,7 +94,7 @@ def find_path(
     if named is not None:
         return (named, word) if _has_history(clones[named], word) else None
     place = Path.cwd() / word
-    for name, roots in _roots(session, clones):
+    for name, roots in _list_roots(session, clones):
         for root in roots:
             if place.is_relative_to(root) and place != root:
                 return name, str(place.relative_to(root))
@@ -102,7 +102,7 @@ def find_path(
     return (first, rest) if rest and first in clones and _has_history(clones[first], rest) else None
 
 
-def _roots(session: Session, clones: dict[str, Repo]) -> Iterable[tuple[str, list[Path]]]:
+def _list_roots(session: Session, clones: dict[str, Repo]) -> Iterable[tuple[str, list[Path]]]:
     trees: dict[str, list[Path]] = {name: [repo.path] for name, repo in clones.items()}
     for ctx in cell_contexts(session).values():
         if ctx.cell.repo in trees:
@@ -110,7 +110,7 @@ def _roots(session: Session, clones: dict[str, Repo]) -> Iterable[tuple[str, lis
     return trees.items()
 
 
-def _resolve(repo: Repo, word: str) -> CommitId | None:
+def _resolve_word(repo: Repo, word: str) -> CommitId | None:
     """A commit by its id or a ref; what only looks like an id is asked for as one."""
     try:
         found = repo.resolve_commit(word)

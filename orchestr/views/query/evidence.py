@@ -20,6 +20,7 @@ from orchestr.cell.agent.verdict import ReviewerOpinion, Severity
 from orchestr.cell.context import CellContext
 from orchestr.cell.notes import IN_WORKTREE, ran_in_worktree
 from orchestr.cell.pull_request.text import is_partial
+from orchestr.files import read_file
 from orchestr.state import attempts, repairs
 from orchestr.state.repairs import RepairRound
 from orchestr.state.results import CHECKS, REVIEW, Evidence, check_word, valid_checks
@@ -99,7 +100,7 @@ def _read_opinion(folder: Path) -> ReviewerOpinion | None:
 def read_json_object(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None for anything else."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

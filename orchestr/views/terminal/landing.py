@@ -8,15 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestr.landing.actions import (
-    Action,
-    CheckCandidate,
-    Generate,
-    LandCandidate,
-    UpdateBranch,
-)
+from orchestr.landing.actions import Action, CheckCandidate, Generate, LandCandidate, UpdateBranch
 from orchestr.landing.candidates import describe_resolutions
-from orchestr.landing.causes import Blamed, list_paths
+from orchestr.landing.causes import Blamed, describe_wait, name_cell
 from orchestr.landing.events import (
     GENERATOR_FAILED,
     CandidateSpec,
@@ -32,10 +26,10 @@ from orchestr.landing.events import (
     Parked,
     Repaired,
     RepairStarted,
-    Rung,
     Split,
     Trouble,
 )
+from orchestr.landing.rung import Rung
 from orchestr.state.states import CellState
 from orchestr.views.terminal.text import clean_line, format_count, format_table, headline, paint
 
@@ -106,8 +100,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
             what = "a conflict" if trouble is Trouble.CONFLICT else "what is red"
             return labelled_line(key, "repairing", f"its agent mends {what} (repair {number})")
         case Blamed(key, cause, _):
-            what = f"{shown_name(cause.key)}, whose change in {list_paths(cause.paths)} made it red"
-            return labelled_line(key, "waits", f"for {what}")
+            return labelled_line(key, "waits", f"for {describe_wait(cause, shown_name(cause.key))}")
         case Repaired(key, head):
             return labelled_line(key, "repaired", f"its new head is {head[:12]}")
         case Parked(key, trouble, reason):
@@ -122,7 +115,7 @@ def event_line(event: Event, *, many: bool = False) -> str | None:
 
 
 def action_line(action: Action, *, many: bool = False) -> str | None:
-    """What a landing waits for, in a line; None for what has said so itself."""
+    """What a landing waits for, in a line; None for what has a line of its own."""
     match action:
         case CheckCandidate(spec, commit, _):
             word, what = "checking", f"{spec.lane} at {commit[:12]}"
@@ -139,9 +132,9 @@ def action_line(action: Action, *, many: bool = False) -> str | None:
 
 
 def name_change(key: str, *, many: bool) -> str:
-    """A change as people know it: its cell, with the feature where there are several."""
+    """A change as people know it, a rollback's as its cell; ``many``: with its feature."""
     key = key.partition("~")[0]
-    return key.replace("/", ":") if many else key.partition("/")[2]
+    return name_cell(key) if many else key.partition("/")[2]
 
 
 def first_line(text: str) -> str:

@@ -225,19 +225,19 @@ def _words_without_link(outcome: str | None) -> str:
 def _note_lines(status: FeatureStatus, name: str) -> list[str]:
     """Why a cell does not go on by itself, and the command that helps."""
     state, view = status.cell_state(name), status.view.cell(name)
-    told = clean_line(status.cell_facts(name).outdated or "") or headline(view.reason)
+    why = clean_line(status.cell_facts(name).outdated or "") or headline(view.reason)
     if state is CellState.RUNNING:
         doing = describe_activity(view)
         return [f"  {state.symbol} {name}: {view.phase}, {doing}"] if doing else []
     if state is CellState.WAITING:
         until = f", goes on at {format_clock(view.waiting_until)}" if view.waiting_until else ""
-        return [f"  {describe_cell(state, view).symbol} {name}: {told}{until}"]
+        return [f"  {describe_cell(state, view).symbol} {name}: {why}{until}"]
     waits = state is CellState.DONE and view.phase == LAND
-    if told and (state is CellState.PENDING or waits):
-        return [f"  {state.symbol} {name}: {told}"]
+    if why and (state is CellState.PENDING or waits):
+        return [f"  {state.symbol} {name}: {why}"]
     if not state.is_bad and state is not CellState.APPROVAL:
         return []
-    lines = [f"  {state.symbol} {name}: {told or state.label}"]
+    lines = [f"  {state.symbol} {name}: {why or state.label}"]
     pad = " " * _REASON_COLUMNS
     log = status.cell_facts(name).log
     if log and state is CellState.FAILED:
