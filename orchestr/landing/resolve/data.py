@@ -24,9 +24,7 @@ _MISSING = object()
 
 def verify_value(texts: ThreeTexts, merged: str, language: Language) -> None:
     """Raises Refused when the merged text does not mean both sides' edits."""
-    base, ours, theirs, found = (
-        read_value(text, language) for text in (texts.base, texts.ours, texts.theirs, merged)
-    )
+    base, ours, theirs, found = (read_value(text, language) for text in (*texts.versions, merged))
     if not is_same_value(merge_values(base, ours, theirs), found):
         raise Refused("the merged file does not mean both sides' edits")
 

@@ -28,6 +28,11 @@ class ThreeTexts:
     ends: bool = True  # the last line ends with a newline
     mark: bool = False  # it begins with a byte order mark
 
+    @property
+    def versions(self) -> tuple[str, str, str]:
+        """The texts of base, ours and theirs."""
+        return self.base, self.ours, self.theirs
+
     def encode(self, merged: str) -> bytes:
         """The merged text as the file's bytes."""
         text = merged if self.ends else merged.removesuffix("\n")

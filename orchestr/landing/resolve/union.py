@@ -35,7 +35,7 @@ def resolve_union(conflict: FileConflict) -> bytes | None:
 
 def _unite_lines(texts: ThreeTexts, language: Language | None) -> str | None:
     try:
-        regions = read_merge_regions(texts.base, texts.ours, texts.theirs)
+        regions = read_merge_regions(*texts.versions)
     except GitError:
         return None
     is_data = language is None or language.kind in (Kind.JSON, Kind.TOML, Kind.YAML)
@@ -49,7 +49,7 @@ def _unite_lines(texts: ThreeTexts, language: Language | None) -> str | None:
     ):
         return None
     lines = [line for region in regions for line in _unite_region(region)]
-    versions = (text.split("\n") for text in (texts.base, texts.ours, texts.theirs))
+    versions = (text.split("\n") for text in texts.versions)
     if defines_twice(lines, versions):
         return None
     return "".join(line + "\n" for line in lines)
