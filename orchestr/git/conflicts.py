@@ -9,9 +9,8 @@ from orchestr.git.attributes import mentions_attribute, use_attributes_of
 from orchestr.git.mixed_tree import list_differences, put_files
 from orchestr.git.repo import CommitId, MergeTreeResult, Repo, TreeId
 from orchestr.git.runner import ANY_EXIT, join_records, single_line, split_records
-from orchestr.git.tree_merge import ConflictSides
+from orchestr.git.tree_merge import BASE, OURS, THEIRS, ConflictSides
 
-BASE, OURS, THEIRS = 1, 2, 3
 _FILES = ("100644", "100755")
 _PLAIN = {"merge": ("unspecified", "set", "text"), "filter": ("unspecified", "unset")}
 LARGEST = 4 << 20  # bytes of a version; larger files are left to their authors
@@ -45,15 +44,14 @@ def read_conflicted_files(
     plain = _list_with(repo, ours, modes, _PLAIN)
     found = []
     for path, mode in modes.items():
-        sides = merged.sides[path]
-        blobs = [_read_blob(repo, sides[stage][1]) if stage in sides else None
-                 for stage in (BASE, OURS, THEIRS)]  # fmt: skip
-        marked = repo.run_readonly("cat-file", "blob", f"{merged.marked}:{path}").out
-        base, mine, other = blobs
-        if mine is None or other is None or len(marked) > LARGEST:
+        marked = _read_blob(repo, f"{merged.marked}:{path}")
+        if len(marked) > LARGEST:
             continue
+        blobs = {stage: blob for stage, (_, blob) in merged.sides[path].items()}
+        base = _read_blob(repo, blobs[BASE]) if BASE in blobs else None
+        mine, other = (_read_blob(repo, blobs[stage]) for stage in (OURS, THEIRS))
         found.append(
-            ConflictedFile(path, mode, base, mine, other, sides[OURS][1], marked, path in plain)
+            ConflictedFile(path, mode, base, mine, other, blobs[OURS], marked, path in plain)
         )
     return tuple(found)
 
@@ -69,8 +67,9 @@ def read_union_files(
     start = base or repo.merge_base(ours, theirs)
     if start is None:
         return ()
-    entries = [list_differences(repo, CommitId(start), CommitId(side)) for side in (ours, theirs)]
-    mine, other = entries
+    mine, other = (
+        list_differences(repo, CommitId(start), CommitId(side)) for side in (ours, theirs)
+    )
     paths = [path for path in mine if path in other and mine[path] != other[path]
              and {mine[path][0], other[path][0]} <= set(_FILES)]  # fmt: skip
     found = []

@@ -32,10 +32,6 @@ class ConflictRegion:
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
 
-    def swap_sides(self) -> ConflictRegion:
-        """The same conflict, seen from the other side."""
-        return ConflictRegion(self.base, self.theirs, self.ours)
-
 
 Region = StableRegion | ConflictRegion
 

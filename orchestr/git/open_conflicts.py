@@ -15,33 +15,23 @@ from collections.abc import Collection, Mapping
 from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_FATAL, split_records
+from orchestr.git.tree_merge import OURS, THEIRS, ConflictSides, read_conflict_sides
 
 _MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,})(?: |\r?$)", re.MULTILINE)
-_OURS, _THEIRS = "2", "3"
 _PROBE = 8000  # bytes in which git looks for a NUL
-
-Sides = Mapping[str, tuple[str, str]]  # stage -> mode, blob
 
 
 def list_open_conflicts(repo: Repo) -> list[str]:
     """The unmerged paths of the worktree that are not resolved."""
-    unmerged = _read_unmerged(repo)
+    listed = repo.run_readonly("ls-files", "--unmerged", "-z")
+    unmerged = read_conflict_sides(split_records(listed.out))
     if not unmerged:
         return []
     unmarked = _list_unmarked(repo, unmerged)
     return [path for path, sides in unmerged.items() if _is_open(repo, path, sides, unmarked)]
 
 
-def _read_unmerged(repo: Repo) -> dict[str, dict[str, tuple[str, str]]]:
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    for record in split_records(repo.run_readonly("ls-files", "--unmerged", "-z").out):
-        head, _, path = record.partition("\t")
-        mode, blob, stage = head.split()
-        found.setdefault(path, {})[stage] = (mode, blob)
-    return found
-
-
-def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Collection[str]) -> bool:
+def _is_open(repo: Repo, path: str, sides: ConflictSides, unmarked: Collection[str]) -> bool:
     place = repo.path / path
     if any(mode == GITLINK for mode, _ in sides.values()):
         return True
@@ -49,7 +39,7 @@ def _is_open(repo: Repo, path: str, sides: Sides, unmarked: Collection[str]) -> 
         return False  # git leaves one of the sides there: it was removed since
     if place.is_symlink() or not place.is_file():
         return True
-    if path in unmarked or _OURS not in sides or _THEIRS not in sides:
+    if path in unmarked or OURS not in sides or THEIRS not in sides:
         now = repo.run_readonly("hash-object", "--", path).text.strip()
         if now in {blob for _, blob in sides.values()}:
             return True
@@ -61,7 +51,7 @@ def has_conflict_markers(data: bytes) -> bool:
     return _MARKER.search(data) is not None
 
 
-def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> set[str]:
+def _list_unmarked(repo: Repo, unmerged: Mapping[str, ConflictSides]) -> set[str]:
     """The paths in which git marks no conflict: not text, by attribute or content."""
     shown = repo.run_readonly("check-attr", "-z", "merge", "--", *unmerged)
     words = split_records(shown.out)
@@ -71,7 +61,7 @@ def _list_unmarked(repo: Repo, unmerged: Mapping[str, Sides]) -> set[str]:
         if value in ("unset", "binary")
     }
     for path, sides in unmerged.items():
-        blobs = [sides[stage][1] for stage in (_OURS, _THEIRS) if stage in sides]
+        blobs = [sides[stage][1] for stage in (OURS, THEIRS) if stage in sides]
         if path not in found and any(_is_binary(repo, blob) for blob in blobs):
             found.add(path)
     return found

@@ -17,8 +17,8 @@ def read_changed_paths(
 ) -> dict[Pair, tuple[str, ...] | None]:
     """Pair (base, head) -> the paths that differ, relative to the repository; None: more than
     ``most``. Pairs that git cannot compare are left out."""
-    found: dict[Pair, tuple[str, ...] | None] = {}
-    found |= {pair: () for pair in pairs if pair[0] == pair[1]}
+    found: dict[Pair, tuple[str, ...] | None]
+    found = {pair: () for pair in pairs if pair[0] == pair[1]}
     todo = [pair for pair in dict.fromkeys(pairs) if pair not in found]
     read = _read_pairs(repo, todo, most) if todo else {}
     if read is None:  # a commit that is not there ends git: each is asked by itself

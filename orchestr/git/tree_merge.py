@@ -1,13 +1,14 @@
-"""What `git merge-tree` answers: a merge that no worktree saw."""
+"""What `git merge-tree` answers: a merge that no worktree saw, and the sides of its conflicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestr.git.config import TreeId
 
-ConflictSides = Mapping[int, tuple[str, str]]  # stage (1 base, 2 ours, 3 theirs) -> mode, blob
+BASE, OURS, THEIRS = 1, 2, 3  # stages
+ConflictSides = Mapping[int, tuple[str, str]]  # stage -> mode, blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,15 @@ def read_merge_answer(records: Sequence[str], *, clean: bool) -> MergeTreeResult
     tree, *entries = records
     if clean:
         return MergeTreeResult(TreeId(tree))
+    sides = read_conflict_sides(entries)
+    return MergeTreeResult(None, tuple(sides), TreeId(tree), sides)
+
+
+def read_conflict_sides(records: Iterable[str]) -> Mapping[str, ConflictSides]:
+    """By path, from records `MODE BLOB STAGE<tab>PATH`, as ``ls-files -z`` has them, too."""
     sides: dict[str, dict[int, tuple[str, str]]] = {}
-    for entry in entries:
-        words, _, path = entry.partition("\t")
+    for record in records:
+        words, _, path = record.partition("\t")
         mode, blob, stage = words.split()
         sides.setdefault(path, {})[int(stage)] = (mode, blob)
-    return MergeTreeResult(None, tuple(sides), TreeId(tree), sides)
+    return sides

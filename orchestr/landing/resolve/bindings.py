@@ -28,18 +28,18 @@ def check_bindings(base: str, ours: str, theirs: str) -> None:
 def read_bindings(text: str) -> Bindings:
     """By scope (dotted names of what it is in; "" is the file) and name: what it is bound to."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for scope, name, meaning in _walk(ast.parse(text), ""):
+    for scope, name, meaning in _list_bindings(ast.parse(text), ""):
         found[scope, name].add(meaning)
     return {place: frozenset(meanings) for place, meanings in found.items()}
 
 
-def _walk(node: ast.AST, scope: str) -> Iterator[tuple[str, str, str]]:
+def _list_bindings(node: ast.AST, scope: str) -> Iterator[tuple[str, str, str]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _NO_SCOPES):
             continue
         if isinstance(child, _SCOPES):
             yield scope, child.name, "definition"
-            yield from _walk(child, f"{scope}{child.name}.")
+            yield from _list_bindings(child, f"{scope}{child.name}.")
             continue
         if isinstance(child, (ast.Import, ast.ImportFrom)):
             source = f"{child.module} {child.level}" if isinstance(child, ast.ImportFrom) else ""
@@ -52,4 +52,4 @@ def _walk(node: ast.AST, scope: str) -> Iterator[tuple[str, str, str]]:
             for name in (one for target in targets for one in ast.walk(target)):
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     yield scope, name.id, ast.dump(child.value)
-        yield from _walk(child, scope)
+        yield from _list_bindings(child, scope)

@@ -6,15 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestr.landing.resolve.languages import GO, JAVA, RUST, Kind, Language
-from orchestr.landing.resolve.tree import (
-    Group,
-    Item,
-    Node,
-    Refused,
-    Token,
-    first_token,
-    iterate_tokens,
-)
+from orchestr.landing.resolve.names import take_before_group
+from orchestr.landing.resolve.tree import Item, Node, Refused, Token, first_token, join_keys
 
 _LEAVES = frozenset({"break", "return", "throw", "continue", "goto"})
 # Signs and words of a label that is a condition: it may be true for another one's value, too.
@@ -29,7 +22,7 @@ def check_cases(ours: Sequence[Item], theirs: Sequence[Item], language: Language
     for label in (label for side in labels for label in side if label):
         if _may_catch_others(label, language):
             raise Refused("the order of the cases that both sides added may count")
-    variants = [{_text_before_group(label) for label in side if label} for side in labels]
+    variants = [{join_keys(take_before_group(label)) for label in side if label} for side in labels]
     if variants[0] & variants[1]:
         raise Refused("both sides added cases of one variant")
     for items in (ours, theirs):
@@ -64,11 +57,6 @@ def _may_catch_others(label: Sequence[Node], language: Language) -> bool:
     kinds = [node.kind if isinstance(node, Token) else "group" for node in label]
     typed = any(kinds[at : at + 2] == ["word", "word"] for at in range(1, len(kinds) - 1))
     return typed or (language is GO and "group" in kinds and not sends)
-
-
-def _text_before_group(label: Sequence[Node]) -> str:
-    at = next((at for at, node in enumerate(label) if isinstance(node, Group)), len(label))
-    return " ".join(token.text for node in label[:at] for token in iterate_tokens(node))
 
 
 def _check_end(items: Sequence[Item], language: Language) -> None:

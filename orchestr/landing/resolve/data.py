@@ -24,9 +24,7 @@ _MISSING = object()
 
 def verify_value(texts: ThreeTexts, merged: str, language: Language) -> None:
     """Raises Refused when the merged text does not mean both sides' edits."""
-    base, ours, theirs, found = (
-        read_value(text, language) for text in (texts.base, texts.ours, texts.theirs, merged)
-    )
+    base, ours, theirs, found = (read_value(text, language) for text in (*texts.versions, merged))
     if not is_same_value(merge_values(base, ours, theirs), found):
         raise Refused("the merged file does not mean both sides' edits")
 
@@ -75,18 +73,14 @@ class _Entry:
 
     @property
     def key(self) -> str:
-        return _write(self.value)
-
-    @property
-    def source(self) -> str:
-        return _write(self.value)
+        return _write_value(self.value)
 
     @property
     def name(self) -> str | None:
         """What makes a changed entry the same one: its first key's value, as in a list of steps."""
         if isinstance(self.value, dict) and self.value:
             first = next(iter(self.value.items()))
-            return _write(first) if isinstance(first[1], (str, int)) else _write(first[0])
+            return _write_value(first if isinstance(first[1], (str, int)) else first[0])
         return "[]" if isinstance(self.value, (list, dict)) else None
 
 
@@ -103,7 +97,6 @@ def _merge_lists(base: list[Value], ours: list[Value], theirs: list[Value]) -> l
         merge=lambda old, mine, other: _Entry(merge_values(old.value, mine.value, other.value)),
         same=lambda old, new: old.key == new.key,
         join=join,
-        check_beside=lambda *_: None,
     )
     old, mine, other = ([_Entry(value) for value in side] for side in (base, ours, theirs))
     return [entry.value for entry in merge_sequences(old, mine, other, rules)]
@@ -123,7 +116,7 @@ def is_same_value(wanted: Value, found: Value) -> bool:
         words = [value for value in found if isinstance(value, str)]
         return (
             len(words) == len(found)
-            and Counter(map(_write, wanted)) == Counter(map(_write, found))
+            and Counter(map(_write_value, wanted)) == Counter(map(_write_value, found))
             and find_order(words) is not None
         )
     return _is_equal(wanted, found)
@@ -132,16 +125,16 @@ def is_same_value(wanted: Value, found: Value) -> bool:
 def _is_equal(one: Value, other: Value) -> bool:
     if one is _MISSING or other is _MISSING:
         return one is other
-    return _write(one) == _write(other)
+    return _write_value(one) == _write_value(other)
 
 
-def _write(value: Value) -> str:
+def _write_value(value: Value) -> str:
     """A value as text that tells 1, 1.0, True and "1" apart; the order of keys does not count."""
     if isinstance(value, dict):
-        inner = sorted(f"{_write(key)}:{_write(item)}" for key, item in value.items())
+        inner = sorted(f"{_write_value(key)}:{_write_value(item)}" for key, item in value.items())
         return "{" + ",".join(inner) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_write, value)) + "]"
+        return "[" + ",".join(map(_write_value, value)) + "]"
     return f"{type(value).__name__} {value!r}"
 
 
@@ -156,7 +149,7 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that stands twice; keeps tags that it does not know beside their value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [_write(self.construct_object(key, deep=True)) for key, _ in node.value]
+        keys = [_write_value(self.construct_object(key, deep=True)) for key, _ in node.value]
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(None, None, "a key stands twice")
         return super().construct_mapping(node, deep=True)

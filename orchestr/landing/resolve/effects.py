@@ -63,12 +63,11 @@ def are_independent(
     except Refused:
         return False
     known = our_words & their_words
-    return not _touch(mine.writes, other.names, known) and not _touch(
-        other.writes, mine.names, known
-    )
+    pairs = ((mine, other), (other, mine))
+    return not any(_touch_names(one.writes, two.names, known) for one, two in pairs)
 
 
-def _touch(writes: set[str], names: set[str], known: frozenset[str]) -> bool:
+def _touch_names(writes: set[str], names: set[str], known: frozenset[str]) -> bool:
     """Whether a written name is one of these, a part of one, or what one is a part of."""
     return any(
         f"{name}.".startswith(f"{write}.") or f"{write}.".startswith(f"{name}.")
@@ -100,7 +99,7 @@ def _collect_python(items: Sequence[Item], effects: Effects) -> None:
     for statement in tree.body:
         if isinstance(statement, ast.Raise) or _leaves_python(statement, in_loop=False):
             raise Refused("what stands behind may not be reached")
-        _visit(statement, effects)
+        _collect_node(statement, effects)
 
 
 def _leaves_python(node: ast.AST, *, in_loop: bool) -> bool:
@@ -115,14 +114,14 @@ def _leaves_python(node: ast.AST, *, in_loop: bool) -> bool:
     return any(_leaves_python(child, in_loop=inside) for child in ast.iter_child_nodes(node))
 
 
-def _visit(node: ast.AST, effects: Effects) -> None:
+def _collect_node(node: ast.AST, effects: Effects) -> None:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         effects.writes.add(node.name)
         effects.names.add(node.name)
         now: list[ast.AST] = [*node.decorator_list, *node.args.defaults]
         now += [default for default in node.args.kw_defaults if default]
         for child in now:
-            _visit(child, effects)
+            _collect_node(child, effects)
         return
     if isinstance(node, (ast.ClassDef, ast.ExceptHandler)) and node.name:
         effects.writes.add(node.name)
@@ -149,7 +148,7 @@ def _visit(node: ast.AST, effects: Effects) -> None:
             if not isinstance(node, ast.Subscript):
                 return
     for child in ast.iter_child_nodes(node):
-        _visit(child, effects)
+        _collect_node(child, effects)
 
 
 def _visit_target(node: ast.AST, effects: Effects) -> None:
@@ -176,7 +175,7 @@ def _find_path(node: ast.AST) -> str:
 
 def _collect_items(items: Iterable[Item], effects: Effects) -> None:
     for item in items:
-        if _leaves(item):
+        if _leaves_braced(item):
             raise Refused("what stands behind may not be reached")
         _collect_line(item.head, effects)
         effects.writes |= _list_handed_over(item.head)
@@ -184,7 +183,7 @@ def _collect_items(items: Iterable[Item], effects: Effects) -> None:
             _collect_items(item.body.items, effects)
 
 
-def _leaves(item: Item) -> bool:
+def _leaves_braced(item: Item) -> bool:
     first = next(iterate_tokens(item)).text
     words = {token.text for token in iterate_tokens(item) if token.kind == "word"}
     return first == "else" or bool(words & (_LEAVES - _ONLY_BARE if first == "if" else _LEAVES))

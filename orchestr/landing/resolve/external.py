@@ -23,6 +23,7 @@ from orchestr.process.run import run_command
 
 PROGRAM = "mergiraf"
 TIME_LIMIT = 20.0  # seconds for one file
+_SIDES = ("base", "ours", "theirs")
 
 
 def merge_with_tool(texts: ThreeTexts, *, timeout: float = TIME_LIMIT) -> str | None:
@@ -34,12 +35,12 @@ def merge_with_tool(texts: ThreeTexts, *, timeout: float = TIME_LIMIT) -> str | 
         return None
     with tempfile.TemporaryDirectory(prefix="orchestr-mergiraf-") as name:
         folder = Path(name)
-        for side, text in (("base", texts.base), ("ours", texts.ours), ("theirs", texts.theirs)):
+        for side, text in zip(_SIDES, texts.versions, strict=True):
             (folder / side).write_text(text, encoding="utf-8", newline="\n")
         # its own limit falls back to lines; ours is the one that counts
         command = [program, "merge", "--timeout", "0", "--output", str(folder / "merged")]
         command += ["--path-name", PurePosixPath(texts.path).name]
-        command += [str(folder / side) for side in ("base", "ours", "theirs")]
+        command += [str(folder / side) for side in _SIDES]
         env = {"HOME": name, "XDG_CACHE_HOME": name, "PATH": os.environ.get("PATH", os.defpath)}
         try:
             done = run_command(
@@ -51,7 +52,7 @@ def merge_with_tool(texts: ThreeTexts, *, timeout: float = TIME_LIMIT) -> str | 
             verify_merge(texts, merged, find_language(texts.path))
         except (OrchestrError, OSError, UnicodeDecodeError, Refused):
             return None
-    versions = (text.split("\n") for text in (texts.base, texts.ours, texts.theirs))
+    versions = (text.split("\n") for text in texts.versions)
     return None if defines_twice(merged.split("\n"), versions) else merged
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestr.landing.resolve.cases import check_numbers
+from orchestr.landing.resolve.definitions import find_surplus
 from orchestr.landing.resolve.languages import PYTHON, SCRIPT, Kind, Language
 from orchestr.landing.resolve.names import identify_element, name_element
-from orchestr.landing.resolve.order import find_order, may_be_command, repr_rank
-from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
+from orchestr.landing.resolve.order import find_order, may_be_command
+from orchestr.landing.resolve.sequence import SequenceRules, allow_beside, merge_sequences
 from orchestr.landing.resolve.texts import merge_flag
 from orchestr.landing.resolve.tree import (
     Element,
@@ -57,7 +58,7 @@ def merge_elements(
             "".join(old.source.split()).rstrip(",") == "".join(new.source.split()).rstrip(",")
         ),
         join=join,
-        check_beside=_allow_beside if _is_display(before, opening) else _check_beside,
+        check_beside=allow_beside if _is_display(before, opening) else _check_beside,
     )
     merged = merge_sequences(base, ours, theirs, rules)
     versions = (base, ours, theirs)
@@ -65,13 +66,8 @@ def merge_elements(
     plain = all(len(element.nodes) == 1 and _is_name(element.nodes[0]) for element in merged)
     order = find_order(*([element.key for element in side] for side in versions)) if plain else None
     if order is not None and len(base) > 1 and merged not in (list(ours), list(theirs)):
-        chosen = order
-        merged.sort(key=lambda element: repr_rank(chosen(element.key)))
+        merged.sort(key=lambda element: order(element.key))
     return merged
-
-
-def _allow_beside(*_: object) -> None:
-    """Nothing speaks against an entry beside a changed one."""
 
 
 def _check_beside(new: list[Element], old: list[Element], now: list[Element], _: bool) -> None:
@@ -151,14 +147,16 @@ def _check_twice(
 ) -> None:
     """Refuse a name or a string that stands more often than in any version."""
     check_numbers(*([element.nodes for element in side] for side in versions))
-    keys = [Counter(element.key for element in side) for side in versions]
-    for key, count in Counter(element.key for element in merged).items():
-        if count > max(1, *(known[key] for known in keys)):
-            raise Refused("both sides added the same at two places")
-    counts = [Counter(name_element(element, language) for element in side) for side in versions]
-    for name, count in Counter(name_element(item, language) for item in merged).items():
-        if name is not None and count > max(1, *(known[name] for known in counts)):
-            raise NameTwice(f"{name} would stand twice")
+    keys = [[element.key for element in side] for side in (merged, *versions)]
+    if find_surplus(keys[0], keys[1:], least=1) is not None:
+        raise Refused("both sides added the same at two places")
+    names = [
+        [name for element in side if (name := name_element(element, language)) is not None]
+        for side in (merged, *versions)
+    ]
+    name = find_surplus(names[0], names[1:], least=1)
+    if name is not None:
+        raise NameTwice(f"{name} would stand twice")
 
 
 def lay_out_group(

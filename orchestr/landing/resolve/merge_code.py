@@ -15,6 +15,7 @@ from enum import Enum
 from keyword import kwlist
 
 from orchestr.landing.resolve.cases import check_cases, check_numbers
+from orchestr.landing.resolve.definitions import find_surplus
 from orchestr.landing.resolve.effects import are_independent
 from orchestr.landing.resolve.groups import lay_out_group, merge_elements
 from orchestr.landing.resolve.languages import GO, PYTHON, Kind, Language
@@ -27,7 +28,12 @@ from orchestr.landing.resolve.python_parts import (
     merge_docstrings,
     merge_from_imports,
 )
-from orchestr.landing.resolve.sequence import SequenceRules, match_members, merge_sequences
+from orchestr.landing.resolve.sequence import (
+    SequenceRules,
+    match_members,
+    merge_sequences,
+    shorten_key,
+)
 from orchestr.landing.resolve.tree import (
     Block,
     Group,
@@ -82,7 +88,7 @@ class TreeMerge:
     def merge_blocks(self, base: Block, ours: Block, theirs: Block, scope: Scope) -> Block:
         """Both sides' edits of a sequence of items. Raises Refused."""
         rules = SequenceRules[Item](
-            identify=lambda item: self._identify(item, scope),
+            identify=lambda item: self._identify_item(item, scope),
             merge=lambda old, mine, other: self._merge_item(old, mine, other, scope),
             same=_is_same,
             join=lambda mine, other: self._join_items(mine, other, scope),
@@ -102,7 +108,7 @@ class TreeMerge:
         sort, name = classify_item(item, self.language)
         return (Sort.IMPORT, name) if scope is Scope.IMPORTS else (sort, name)
 
-    def _identify(self, item: Item, scope: Scope) -> str | None:
+    def _identify_item(self, item: Item, scope: Scope) -> str | None:
         sort, name = self._classify(item, scope)
         if name is None or self.language is not PYTHON or sort is not Sort.DEFINITION:
             return f"{sort.value} {name}" if name else None
@@ -157,13 +163,13 @@ class TreeMerge:
         """What both sides added at one place. Raises Refused."""
         if any(not item.end.endswith("\n") for item in (*ours, *theirs)):
             raise Refused("both sides added to one line")
-        labels = [[self._label(item, scope) for item in items] for items in (ours, theirs)]
+        labels = [[self._label_item(item, scope) for item in items] for items in (ours, theirs)]
         shared = set(labels[0]) & set(labels[1])
         if any(count > 1 and label in shared for side in labels
                for label, count in Counter(side).items()):  # fmt: skip
             raise Refused("both sides added the same, one of them more than once")
         if scope is Scope.PROSE and labels[0] != labels[1]:
-            check_shared_prose([item for item in theirs if self._label(item, scope) in shared])
+            check_shared_prose([item for item in theirs if self._label_item(item, scope) in shared])
         joined: list[Item] = []
         own_first = first = 0
         for at in range(len(theirs)):
@@ -177,7 +183,7 @@ class TreeMerge:
             own_first, first = twin + 1, at + 1
         return [*joined, *self._order_joined(ours[own_first:], theirs[first:], scope)]
 
-    def _label(self, item: Item, scope: Scope) -> str:
+    def _label_item(self, item: Item, scope: Scope) -> str:
         """What both sides must not add in two ways: a name, else the whole item."""
         sort, name = self._classify(item, scope)
         return name if name and sort is not Sort.STATEMENT else item.key
@@ -231,7 +237,7 @@ class TreeMerge:
                 own_loose, loose, self.our_words, self.their_words, self.language
             )
         ):
-            shown = own_loose[0].key.partition("\n")[0][:80]
+            shown = shorten_key(own_loose[0])
             raise Refused(f"the order of what both sides added may count: {shown}")
         check_cases(ours, theirs, self.language)
         first = theirs[0]
@@ -254,30 +260,27 @@ class TreeMerge:
         if scope is Scope.TYPE:
             check_numbers(*([item.head for item in block.items] for block in versions))
         if scope is Scope.FUNCTION and self.language not in (PYTHON, GO):
-            self._check_locals(merged, versions, scope)
-        known = [Counter(self._list_names(block.items, scope)) for block in versions]
-        for name, count in Counter(self._list_names(merged, scope)).items():
-            if count > max(counts[name] for counts in known):
-                raise NameTwice(f"{name} would be defined twice")
-        texts = [Counter(item.key for item in block.items) for block in versions]
-        for key, count in Counter(item.key for item in merged).items():
-            if count > max(1, *(counts[key] for counts in texts)):
-                raise Refused("both sides added the same at two places")
+            self._check_locals(merged, versions)
+        known = [self._list_names(block.items, scope) for block in versions]
+        name = find_surplus(self._list_names(merged, scope), known)
+        if name is not None:
+            raise NameTwice(f"{name} would be defined twice")
+        texts = [[item.key for item in block.items] for block in versions]
+        if find_surplus([item.key for item in merged], texts, least=1) is not None:
+            raise Refused("both sides added the same at two places")
 
-    def _check_locals(
-        self, merged: Sequence[Item], versions: Sequence[Block], scope: Scope
-    ) -> None:
+    def _check_locals(self, merged: Sequence[Item], versions: Sequence[Block]) -> None:
         """Refuse a new name that both sides assign, each for itself."""
-        counts = [
-            Counter(
-                name for sort, name in (self._classify(item, scope) for item in items)
+        found, base, ours, theirs = (
+            [
+                name for sort, name in (classify_item(item, self.language) for item in items)
                 if name and sort is Sort.VALUE
-            )
+            ]
             for items in (merged, *(block.items for block in versions))
-        ]  # fmt: skip
-        for name, count in counts[0].items():
-            if not counts[1][name] and count > max(counts[2][name], counts[3][name]):
-                raise NameTwice(f"both sides give {name} a meaning")
+        )  # fmt: skip
+        name = find_surplus((name for name in found if name not in base), (ours, theirs))
+        if name is not None:
+            raise NameTwice(f"both sides give {name} a meaning")
 
     def _list_names(self, items: Sequence[Item], scope: Scope) -> list[str]:
         found = [self._classify(item, scope) for item in items]
@@ -290,9 +293,7 @@ class TreeMerge:
 
     # --- heads -----------------------------------------------------------------------------
 
-    def _merge_nodes(
-        self, base: Nodes, ours: Nodes, theirs: Nodes, scope: Scope
-    ) -> tuple[Node, ...]:
+    def _merge_nodes(self, base: Nodes, ours: Nodes, theirs: Nodes, scope: Scope) -> Nodes:
         sources = [join_sources(nodes) for nodes in (base, ours, theirs)]
         if sources[1] == sources[2] or sources[2] == sources[0]:
             return ours
@@ -324,9 +325,8 @@ class TreeMerge:
         rules = SequenceRules[Node](
             identify=_identify_node,
             merge=merge_one,
-            same=lambda old, new: "".join(old.source.split()) == "".join(new.source.split()),
+            same=_is_same,
             join=refuse,
-            check_beside=lambda *_: None,
         )
         return tuple(merge_sequences(base, ours, theirs, rules))
 
@@ -373,7 +373,7 @@ def _identify_node(node: Node) -> str | None:
     return node.opening.text if isinstance(node, Group) else None
 
 
-def _is_same(old: Item, new: Item) -> bool:
+def _is_same(old: Item | Node, new: Item | Node) -> bool:
     """Whether only white space differs, comments included."""
     return "".join(old.source.split()) == "".join(new.source.split())
 

@@ -8,7 +8,16 @@ from enum import Enum
 
 from orchestr.landing.resolve.languages import GO, PYTHON, RUST, Kind, Language
 from orchestr.landing.resolve.prose import find_line_name
-from orchestr.landing.resolve.tree import Element, Group, Item, Node, Token, iterate_tokens
+from orchestr.landing.resolve.tree import (
+    Element,
+    Group,
+    Item,
+    Node,
+    Token,
+    first_token,
+    iterate_tokens,
+    join_keys,
+)
 
 
 class Sort(Enum):
@@ -89,14 +98,10 @@ def _skip_decorators(head: tuple[Node, ...]) -> tuple[Node, ...]:
         if not isinstance(first, Token) or first.text not in ("@", "#") or first.kind != "op":
             break
         at = start + 1
-        while at < len(head) and "\n" not in _lead(head[at]):
+        while at < len(head) and "\n" not in first_token(head[at : at + 1]).lead:
             at += 1
         start = at
     return head[start:]
-
-
-def _lead(node: Node) -> str:
-    return node.lead if isinstance(node, Token) else node.opening.lead
 
 
 def _classify_line(node: Node) -> tuple[Sort, str | None]:
@@ -126,11 +131,11 @@ def _classify_python(
         return Sort.STATEMENT, "docstring"
     if first in _CONTROL:
         simple = first in ("return", "raise", "else", "try", "finally", "yield")
-        return Sort.STATEMENT, first if simple else _text(nodes)
+        return Sort.STATEMENT, first if simple else join_keys(nodes)
     target = _find_target(nodes)
     if target is not None:
         return Sort.VALUE, target
-    return Sort.STATEMENT, _text(_before_group(nodes)) or None
+    return Sort.STATEMENT, join_keys(take_before_group(nodes)) or None
 
 
 def _name_import(words: list[str], first: str) -> str:
@@ -153,38 +158,35 @@ def _find_target(nodes: tuple[Node, ...]) -> str | None:
     return None
 
 
-def _before_group(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+def take_before_group(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes up to the first bracket."""
     for at, node in enumerate(nodes):
         if isinstance(node, Group):
             return nodes[:at]
     return nodes
 
 
-def _text(nodes: tuple[Node, ...]) -> str:
-    return " ".join(node.key for node in nodes)
-
-
 def _classify_braced(
     nodes: tuple[Node, ...], words: list[str], first: str, language: Language
 ) -> tuple[Sort, str | None]:
     if first == "#" and len(words) > 1:
-        name = _text(nodes)
+        name = join_keys(nodes)
         return (Sort.IMPORT if words[1] == "include" else Sort.STATEMENT), name
     plain = [word for word in words if word not in _MODIFIERS]
     imports = ("import", "using", "use") if language is RUST else ("import", "using")
     if first in imports or (plain and plain[0] in imports[::2]):
         return Sort.IMPORT, " ".join(words)
     if first in ("case", "default"):
-        head = _text(nodes).partition(":")[0]
+        head = join_keys(nodes).partition(":")[0]
         return Sort.CASE, head
     if first in _CONTROL and first not in ("default", "new"):
-        return Sort.STATEMENT, _text(_before_block(nodes))
-    called = _name_test(nodes, words)
+        return Sort.STATEMENT, join_keys(_before_block(nodes))
+    called = _name_test(nodes)
     if called is not None:
         return Sort.CASE, called
     for at, node in enumerate(nodes):
         if isinstance(node, Token) and node.text == "impl":
-            return Sort.DEFINITION, _text(_before_group(nodes))
+            return Sort.DEFINITION, join_keys(take_before_group(nodes))
         if isinstance(node, Token) and node.text in _BRACED_WORDS and node.kind == "word":
             return Sort.DEFINITION, _name_definition(nodes[at + 1 :], language)
         if isinstance(node, Group):
@@ -199,10 +201,10 @@ def _before_block(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     return nodes[:1] if isinstance(nodes[0], Token) and nodes[0].text == "return" else nodes
 
 
-def _name_test(nodes: tuple[Node, ...], words: list[str]) -> str | None:
+def _name_test(nodes: tuple[Node, ...]) -> str | None:
     """The title of a call such as ``it("adds", () => {...})``."""
     group = next((node for node in nodes if isinstance(node, Group)), None)
-    before = _before_group(nodes)
+    before = take_before_group(nodes)
     if group is None or group.opening.text != "(" or not before or not group.elements:
         return None
     last = before[-1]
@@ -210,7 +212,7 @@ def _name_test(nodes: tuple[Node, ...], words: list[str]) -> str | None:
         return None
     title = group.elements[0].nodes
     if len(title) == 1 and isinstance(title[0], Token) and title[0].kind == "string":
-        return f"{_text(before)} {title[0].text}"
+        return f"{join_keys(before)} {title[0].text}"
     return None
 
 
@@ -233,7 +235,7 @@ def _classify_member(
 ) -> tuple[Sort, str | None]:
     if language is RUST and "=>" in words:
         arm = next(at for at, node in enumerate(nodes) if node.key == "=>")
-        return Sort.CASE, _text(nodes[:arm])
+        return Sort.CASE, join_keys(nodes[:arm])
     groups = [node for node in nodes if isinstance(node, Group)]
     round_ = next((node for node in groups if node.opening.text == "("), None)
     has_body = bool(groups) and groups[-1].opening.text == "{" and isinstance(nodes[-1], Group)
@@ -253,9 +255,9 @@ def _classify_member(
         if any(isinstance(node, Group) for node in left) or not names:
             return Sort.STATEMENT, None
         dotted = any(isinstance(node, Token) and node.text == "." for node in left)
-        return Sort.VALUE, _text(tuple(left)).replace(" ", "") if dotted else names[-1].text
+        return Sort.VALUE, join_keys(left).replace(" ", "") if dotted else names[-1].text
     if round_ is not None:
-        return Sort.STATEMENT, _text(nodes[:called]) or None
+        return Sort.STATEMENT, join_keys(nodes[:called]) or None
     if len(plain) == 1 or (len(plain) == 2 and plain[1] == ",") or plain[-1:] == [","]:
         return Sort.VALUE, plain[0]  # an enum's member, a short field
     found = [word for word in plain if re.fullmatch(r"[^\W\d]\w*", word)]

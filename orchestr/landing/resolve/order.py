@@ -7,28 +7,30 @@ from collections.abc import Callable, Iterable, Sequence
 
 from orchestr.landing.resolve.tree import Block, Item, move_item
 
-Order = Callable[[str], tuple[object, ...]]
+Order = Callable[[str], tuple[str, ...]]
+
+
+def _rank_case(text: str) -> str:
+    """Constants, then classes, then the rest, as isort and ruff sort names."""
+    return "0" if text.isupper() and len(text) > 1 else "1" if text[:1].isupper() else "2"
+
 
 _ORDERS: tuple[Order, ...] = (
     lambda text: (text,),
     lambda text: (text.lower(),),
     lambda text: (text.strip("\"'`").lstrip(".").lower(), text),
-    # constants, then classes, then the rest, as isort and ruff sort names
-    lambda text: (0 if text.isupper() and len(text) > 1 else 1 if text[:1].isupper() else 2, text),
-    lambda text: (
-        0 if text.isupper() and len(text) > 1 else 1 if text[:1].isupper() else 2,
-        text.lower(),
-    ),
+    lambda text: (_rank_case(text), text),
+    lambda text: (_rank_case(text), text.lower()),
 )
 
 
 def find_order(*lists: Sequence[str]) -> Order | None:
-    """The order that all these lists are in; None where there is none, or no list of two."""
+    """The order that all these lists are in, as a key to sort by; None where there is none, or no
+    list of two."""
     if all(len(texts) < 2 for texts in lists):
         return None
     for order in _ORDERS:
-        ranks = ([order(text) for text in texts] for texts in lists)
-        if all(rank == sorted(rank, key=repr_rank) for rank in ranks):
+        if all(list(texts) == sorted(texts, key=order) for texts in lists):
             return order
     return None
 
@@ -42,19 +44,13 @@ def may_be_command(texts: Iterable[str]) -> bool:
     return any(_OPTION_OR_NUMBER.match(text) for text in texts)
 
 
-def repr_rank(rank: tuple[object, ...]) -> tuple[str, ...]:
-    """A rank as something that can be compared."""
-    return tuple(str(part) for part in rank)
-
-
 def sort_imports(merged: list[Item], versions: Sequence[Block]) -> list[Item]:
     """The lines of an import list, sorted where all versions are and nothing parts them."""
     order = find_order(*([item.key for item in block.items] for block in versions))
     leads = {item.lead for item in merged}
     if order is None or len(leads) != 1 or leads.pop().strip():
         return merged
-    chosen = order
-    return sorted(merged, key=lambda item: repr_rank(chosen(item.key)))
+    return sorted(merged, key=lambda item: order(item.key))
 
 
 def union_imports(ours: list[Item], theirs: list[Item]) -> list[Item]:
@@ -69,8 +65,7 @@ def union_imports(ours: list[Item], theirs: list[Item]) -> list[Item]:
         order = _ORDERS[0]
     if not plain or not same or order is None:
         return everything
-    chosen = order
-    everything.sort(key=lambda item: repr_rank(chosen(item.key)))
+    everything.sort(key=lambda item: order(item.key))
     first = ours[0].lead
     indentation = first.rpartition("\n")[2]
     return [

@@ -274,16 +274,11 @@ def _join_elements(elements: list[Element]) -> tuple[Element, ...]:
     return (Element((*nodes, *last.nodes), last.comma),)
 
 
-def read_indentation(item: Item) -> int:
-    """The column that an item begins in."""
-    return len(item.lead.rpartition("\n")[2].expandtabs(8))
-
-
 def _nest_by_indentation(items: tuple[Item, ...]) -> tuple[Item, ...]:
     """Give every line that ends with a colon the deeper lines behind it."""
     stack: list[tuple[int, list[Item]]] = [(-1, [])]
     for item in items:
-        indentation = read_indentation(item)
+        indentation = len(item.lead.rpartition("\n")[2].expandtabs(8))
         while len(stack) > 1 and stack[-1][0] > indentation:
             _close_suite(stack)
         if stack[-1][0] < indentation:
@@ -305,8 +300,7 @@ def _close_suite(stack: list[tuple[int, list[Item]]]) -> None:
 
 
 def _opens_suite(item: Item) -> bool:
-    last = item.head[-1]
-    return isinstance(last, Token) and last.text == ":"
+    return item.head[-1].key == ":"
 
 
 def _nest_below(items: tuple[Item, ...], opens: Callable[[Item], bool]) -> tuple[Item, ...]:
@@ -324,9 +318,7 @@ def _nest_below(items: tuple[Item, ...], opens: Callable[[Item], bool]) -> tuple
 
 def _is_label(item: Item) -> bool:
     """Whether it is a case of a switch."""
-    first, last = item.head[0], item.head[-1]
-    words = isinstance(first, Token) and isinstance(last, Token)
-    return words and first_token((first,)).text in _LABELS and first_token((last,)).text == ":"
+    return first_token(item.head).text in _LABELS and _opens_suite(item)
 
 
 def _is_table_header(item: Item) -> bool:

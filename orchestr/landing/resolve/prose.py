@@ -7,7 +7,7 @@ table rows and fenced blocks. YAML nests by indentation alone; an item is a line
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchestr.landing.resolve.languages import MARKDOWN, Kind, Language
@@ -184,7 +184,7 @@ def _nest_below_headings(items: list[tuple[int, Item]]) -> tuple[Item, ...]:
         else:
             while end < len(items) and not items[end][0]:
                 end += 1
-            found += nest_by(tuple(item for _, item in items[at:end]), _find_column)
+            found += _nest_by_column(tuple(item for _, item in items[at:end]))
         at = end
     return tuple(found)
 
@@ -196,16 +196,16 @@ def _find_column(item: Item) -> int:
     return 2 * column + (isinstance(token, Token) and token.kind == "dash")
 
 
-def nest_by(items: tuple[Item, ...], column: Callable[[Item], int]) -> list[Item]:
+def _nest_by_column(items: tuple[Item, ...]) -> list[Item]:
     """Give every item the deeper ones behind it."""
     found: list[Item] = []
     at = 0
     while at < len(items):
         end = at + 1
-        mine = column(items[at])
-        while end < len(items) and column(items[end]) > mine:
+        column = _find_column(items[at])
+        while end < len(items) and _find_column(items[end]) > column:
             end += 1
-        body = Block(tuple(nest_by(items[at + 1 : end], column))) if end > at + 1 else None
+        body = Block(tuple(_nest_by_column(items[at + 1 : end]))) if end > at + 1 else None
         found.append(replace(items[at], body=body))
         at = end
     return found

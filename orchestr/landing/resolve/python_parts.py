@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orchestr.landing.resolve.groups import lay_out_group
 from orchestr.landing.resolve.languages import PYTHON
-from orchestr.landing.resolve.order import find_order, repr_rank
+from orchestr.landing.resolve.order import find_order
 from orchestr.landing.resolve.tree import (
     Element,
     Group,
@@ -47,7 +47,7 @@ def merge_docstrings(base: Nodes, ours: Nodes, theirs: Nodes) -> Nodes:
 
 def merge_from_imports(base: Nodes | None, ours: Nodes, theirs: Nodes) -> Nodes:
     """Both sides' names of one ``from x import``. Raises Refused when it is not the same x."""
-    splits = [split_from_import(nodes) for nodes in (base or ours, ours, theirs)]
+    splits = [_split_from_import(nodes) for nodes in (base or ours, ours, theirs)]
     if len({join_keys(before) for before, _, _ in splits}) != 1:
         raise Refused("not the same module")
     names = [elements for _, elements, _ in splits]
@@ -63,7 +63,7 @@ def merge_from_imports(base: Nodes | None, ours: Nodes, theirs: Nodes) -> Nodes:
         before = (replace(first, lead=lead.removesuffix(first.text)), *before[1:])
     style = group if (group is None) != (was is None) else other
     if style is None:
-        return (*before, *join_names(merged))
+        return (*before, *_join_names(merged))
     shape = [item or style for item in (was, group, other)]
     return (*before, lay_out_group(merged, shape[0], shape[1], shape[2], PYTHON))
 
@@ -79,8 +79,7 @@ def _merge_names(
         raise Refused("nothing is left of an import")
     if order is None:
         return [*kept, *added]
-    chosen = order
-    return sorted([*kept, *added], key=lambda element: repr_rank(chosen(element.key)))
+    return sorted([*kept, *added], key=lambda element: order(element.key))
 
 
 def is_from_import(nodes: Sequence[Node]) -> bool:
@@ -89,7 +88,7 @@ def is_from_import(nodes: Sequence[Node]) -> bool:
     return words[:1] == ["from"] and "import" in words
 
 
-def split_from_import(
+def _split_from_import(
     nodes: tuple[Node, ...],
 ) -> tuple[tuple[Node, ...], tuple[Element, ...], Group | None]:
     """What stands before the names, the names, and the brackets around them. Raises Refused."""
@@ -112,7 +111,7 @@ def split_from_import(
     return before, (*elements, Element(tuple(current))), None
 
 
-def join_names(elements: Sequence[Element]) -> tuple[Node, ...]:
+def _join_names(elements: Sequence[Element]) -> tuple[Node, ...]:
     """Names one after the other, without brackets."""
     nodes: list[Node] = []
     for at, element in enumerate(elements):

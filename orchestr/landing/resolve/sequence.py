@@ -21,13 +21,10 @@ _WORDS = re.compile(r"\w+|[^\w\s]")
 
 
 class Keyed(Protocol):
-    """A member: ``key`` says what it is, ``source`` is its text."""
+    """A member: ``key`` says what it is."""
 
     @property
     def key(self) -> str: ...
-
-    @property
-    def source(self) -> str: ...
 
 
 M = TypeVar("M", bound=Keyed)
@@ -48,6 +45,23 @@ class Gap:
         return self.start == self.stop
 
 
+@dataclass(frozen=True, slots=True)
+class _Side(Generic[M]):
+    """One side: ``pairs`` says which of its members is which of the base, ``gaps`` are its changes
+    by where they start in the base."""
+
+    members: Sequence[M]
+    pairs: dict[int, int]
+    gaps: dict[int, Gap]
+
+    def list_new(self, gap: Gap) -> list[M]:
+        return list(self.members[gap.first : gap.last])
+
+
+def allow_beside(*_: object) -> None:
+    """Nothing speaks against an addition beside a changed member."""
+
+
 @dataclass(frozen=True)
 class SequenceRules(Generic[M]):
     """How members are merged. Each function may raise Refused.
@@ -63,7 +77,7 @@ class SequenceRules(Generic[M]):
     merge: Callable[[M, M, M], M]
     same: Callable[[M, M], bool]
     join: Callable[[list[M], list[M]], list[M]]
-    check_beside: Callable[[list[M], list[M], list[M], bool], None]
+    check_beside: Callable[[list[M], list[M], list[M], bool], None] = allow_beside
 
 
 def merge_sequences(
@@ -73,40 +87,48 @@ def merge_sequences(
     the rules do not allow it."""
     if max(len(base), len(ours), len(theirs)) > MOST:
         raise Refused("too many parts")
-    our_pairs = match_members(base, ours, rules.identify)
-    their_pairs = match_members(base, theirs, rules.identify)
-    our_gaps = {gap.start: gap for gap in _find_gaps(our_pairs, len(base), len(ours))}
-    their_gaps = {gap.start: gap for gap in _find_gaps(their_pairs, len(base), len(theirs))}
-    if max(len(our_gaps), len(their_gaps)) > MOST_GAPS:
+    own, foreign = (_compare_side(base, side, rules.identify) for side in (ours, theirs))
+    if max(len(own.gaps), len(foreign.gaps)) > MOST_GAPS:
         raise Refused("too many changes")
-    _check_overlaps(base, ours, theirs, our_gaps, their_gaps)
-    _check_neighbours(base, ours, theirs, our_gaps, their_gaps, rules)
-    _check_neighbours(base, theirs, ours, their_gaps, our_gaps, rules)
+    _check_overlaps(base, own, foreign)
+    _check_neighbours(base, own, foreign, rules)
+    _check_neighbours(base, foreign, own, rules)
     merged: list[M] = []
     for at in range(len(base) + 1):
-        merged += _insert_at(at, ours, theirs, our_gaps, their_gaps, rules)
+        merged += _insert_at(at, own, foreign, rules)
         if at == len(base):
             break
-        mine, other = our_pairs.get(at), their_pairs.get(at)
+        mine, other = own.pairs.get(at), foreign.pairs.get(at)
         if mine is not None and other is not None:
             merged.append(rules.merge(base[at], ours[mine], theirs[other]))
         elif mine is not None or other is not None:
             kept = ours[mine] if mine is not None else theirs[other or 0]
             if not rules.same(base[at], kept):
-                shown = base[at].key.partition("\n")[0][:80]
+                shown = shorten_key(base[at])
                 raise Refused(f"one side changed what the other took away: {shown}")
     return merged
+
+
+def shorten_key(member: Keyed) -> str:
+    """What a member is, as a reason shows it."""
+    return member.key.partition("\n")[0][:80]
+
+
+def count_shared_ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """How many members both begin with, and how many of the others both end with."""
+    least, begin, end = min(len(one), len(other)), 0, 0
+    while begin < least and one[begin] == other[begin]:
+        begin += 1
+    while end < least - begin and one[-1 - end] == other[-1 - end]:
+        end += 1
+    return begin, end
 
 
 def match_members(base: Sequence[M], side: Sequence[M], identify: Identify[M]) -> dict[int, int]:
     """Which member of a side is which of the base: the longest runs of equal ones first, and
     between them those of the same identity."""
     old, new = [item.key for item in base], [item.key for item in side]
-    least, begin, end = min(len(old), len(new)), 0, 0
-    while begin < least and old[begin] == new[begin]:
-        begin += 1
-    while end < least - begin and old[-1 - end] == new[-1 - end]:
-        end += 1
+    begin, end = count_shared_ends(old, new)
     pairs = {at: at for at in range(begin)}
     pairs.update((len(old) - at, len(new) - at) for at in range(1, end + 1))
     old, new = old[begin : len(old) - end], new[begin : len(new) - end]
@@ -148,77 +170,56 @@ def _is_edited(old: str, new: str) -> bool:
     return SequenceMatcher(None, words, others, autojunk=False).ratio() >= EDITED
 
 
-def _find_gaps(pairs: dict[int, int], base: int, side: int) -> list[Gap]:
-    gaps: list[Gap] = []
+def _compare_side(base: Sequence[M], members: Sequence[M], identify: Identify[M]) -> _Side[M]:
+    pairs = match_members(base, members, identify)
+    gaps: dict[int, Gap] = {}
     start = first = 0
-    for at, other in [*sorted(pairs.items()), (base, side)]:
+    for at, other in [*sorted(pairs.items()), (len(base), len(members))]:
         if at > start or other > first:
-            gaps.append(Gap(start, at, first, other))
+            gaps[start] = Gap(start, at, first, other)
         start, first = at + 1, other + 1
-    return gaps
+    return _Side(members, pairs, gaps)
 
 
-def _check_overlaps(
-    base: Sequence[M],
-    ours: Sequence[M],
-    theirs: Sequence[M],
-    our_gaps: dict[int, Gap],
-    their_gaps: dict[int, Gap],
-) -> None:
+def _check_overlaps(base: Sequence[M], ours: _Side[M], theirs: _Side[M]) -> None:
     """Refuse what both replaced, unless both did the same, or only took away."""
-    for mine in our_gaps.values():
-        for other in their_gaps.values():
+    for mine in ours.gaps.values():
+        for other in theirs.gaps.values():
             inside = other.is_insertion and mine.start < other.start < mine.stop
             around = mine.is_insertion and other.start < mine.start < other.stop
             if inside or around:
                 raise Refused("one side added inside of what the other replaced")
             if max(mine.start, other.start) >= min(mine.stop, other.stop):
                 continue
-            new = _keys(ours, mine), _keys(theirs, other)
-            if new == ([], []) or ((mine.start, mine.stop) == (other.start, other.stop)
-                                   and new[0] == new[1]):  # fmt: skip
+            new = [item.key for item in ours.list_new(mine)]
+            same = new == [item.key for item in theirs.list_new(other)]
+            if same and (not new or (mine.start, mine.stop) == (other.start, other.stop)):
                 continue
-            shown = base[max(mine.start, other.start)].key.partition("\n")[0][:80]
+            shown = shorten_key(base[max(mine.start, other.start)])
             raise Refused(f"both sides replaced the same part: {shown}")
 
 
-def _keys(side: Sequence[M], gap: Gap) -> list[str]:
-    return [item.key for item in side[gap.first : gap.last]]
-
-
 def _check_neighbours(
-    base: Sequence[M],
-    side: Sequence[M],
-    other: Sequence[M],
-    gaps: dict[int, Gap],
-    other_gaps: dict[int, Gap],
-    rules: SequenceRules[M],
+    base: Sequence[M], side: _Side[M], other: _Side[M], rules: SequenceRules[M]
 ) -> None:
     """Look at each of a side's insertions that touches what the other replaced."""
-    for gap in gaps.values():
+    for gap in side.gaps.values():
         if not gap.is_insertion:
             continue
-        for near in other_gaps.values():
+        for near in other.gaps.values():
             if not near.is_insertion and gap.start in (near.start, near.stop):
                 rules.check_beside(
-                    list(side[gap.first : gap.last]),
+                    side.list_new(gap),
                     list(base[near.start : near.stop]),
-                    list(other[near.first : near.last]),
+                    other.list_new(near),
                     gap.start == near.stop,
                 )
 
 
-def _insert_at(
-    at: int,
-    ours: Sequence[M],
-    theirs: Sequence[M],
-    our_gaps: dict[int, Gap],
-    their_gaps: dict[int, Gap],
-    rules: SequenceRules[M],
-) -> list[M]:
-    mine, other = our_gaps.get(at), their_gaps.get(at)
-    own = list(ours[mine.first : mine.last]) if mine else []
-    foreign = list(theirs[other.first : other.last]) if other else []
+def _insert_at(at: int, ours: _Side[M], theirs: _Side[M], rules: SequenceRules[M]) -> list[M]:
+    mine, other = ours.gaps.get(at), theirs.gaps.get(at)
+    own = ours.list_new(mine) if mine else []
+    foreign = theirs.list_new(other) if other else []
     if not mine or not other or not own or not foreign:
         return own + foreign
     if mine.is_insertion and other.is_insertion:

@@ -48,7 +48,7 @@ def merge_texts(texts: ThreeTexts, language: Language, *, any_order: bool = Fals
     if language is PYTHON:
         check_python(texts)
     parse = parse_lines if language.kind in (Kind.PROSE, Kind.YAML) else parse_tree
-    base, ours, theirs = (parse(text, language) for text in (texts.base, texts.ours, texts.theirs))
+    base, ours, theirs = (parse(text, language) for text in texts.versions)
     scope = _SCOPES.get(language.kind, Scope.MODULE)
     mine, other = (frozenset(_WORD.findall(text)) for text in (texts.ours, texts.theirs))
     merging = TreeMerge(language, mine, other, any_order)

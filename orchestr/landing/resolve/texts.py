@@ -28,6 +28,11 @@ class ThreeTexts:
     ends: bool = True  # the last line ends with a newline
     mark: bool = False  # it begins with a byte order mark
 
+    @property
+    def versions(self) -> tuple[str, str, str]:
+        """The texts of base, ours and theirs."""
+        return self.base, self.ours, self.theirs
+
     def encode(self, merged: str) -> bytes:
         """The merged text as the file's bytes."""
         text = merged if self.ends else merged.removesuffix("\n")
@@ -63,8 +68,8 @@ def read_three_texts(conflict: FileConflict) -> ThreeTexts | None:
         ours=whole[1],
         theirs=whole[2],
         newline=newline,
-        ends=merge_flag(ends[0], ends[1], ends[2]),
-        mark=merge_flag(marks[0], marks[1], marks[2]),
+        ends=merge_flag(*ends),
+        mark=merge_flag(*marks),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestr.landing.resolve.sequence import SequenceRules, merge_sequences
+from orchestr.landing.resolve.sequence import SequenceRules, count_shared_ends, merge_sequences
 from orchestr.landing.resolve.tree import Refused
 
 
@@ -40,25 +40,18 @@ def merge_prose(base: str, ours: str, theirs: str) -> str:
         identify=lambda _: None,
         merge=lambda old, mine, other: mine if mine != old else other,
         same=lambda old, new: old.key == new.key,
-        join=join_lines,
-        check_beside=lambda *_: None,
+        join=_join_lines,
     )
     old, mine, other = ([Line(line) for line in text.split("\n")] for text in (base, ours, theirs))
     return "\n".join(line.source for line in merge_sequences(old, mine, other, rules))
 
 
-def join_lines(ours: list[Line], theirs: list[Line]) -> list[Line]:
+def _join_lines(ours: list[Line], theirs: list[Line]) -> list[Line]:
     """What both added at one place: what both begin and end with only once."""
     mine, other = [line.key for line in ours], [line.key for line in theirs]
     if mine == other:
         return ours
-    least = min(len(mine), len(other))
-    begin = 0
-    while begin < least and mine[begin] == other[begin]:
-        begin += 1
-    end = 0
-    while end < least - begin and mine[-1 - end] == other[-1 - end]:
-        end += 1
+    begin, end = count_shared_ends(mine, other)
     own, foreign = ours[begin : len(ours) - end], theirs[begin : len(theirs) - end]
     if not own or not foreign:
         raise Refused("one side added what the other added, and more")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from orchestr.git.errors import GitError
 from orchestr.git.merge_file import ConflictRegion, Region, read_merge_regions
 from orchestr.landing.resolve.conflict import FileConflict
-from orchestr.landing.resolve.definitions import count_definitions, defines_twice
+from orchestr.landing.resolve.definitions import defines_twice
 from orchestr.landing.resolve.languages import Kind, Language, find_language
+from orchestr.landing.resolve.sequence import count_shared_ends
 from orchestr.landing.resolve.structure import merge_texts
 from orchestr.landing.resolve.texts import ThreeTexts, read_three_texts
 from orchestr.landing.resolve.tree import NameTwice
@@ -34,15 +35,21 @@ def resolve_union(conflict: FileConflict) -> bytes | None:
 
 def _unite_lines(texts: ThreeTexts, language: Language | None) -> str | None:
     try:
-        regions = read_merge_regions(texts.base, texts.ours, texts.theirs)
+        regions = read_merge_regions(*texts.versions)
     except GitError:
         return None
     is_data = language is None or language.kind in (Kind.JSON, Kind.TOML, Kind.YAML)
     conflicts = [region for region in regions if isinstance(region, ConflictRegion)]
-    if any(_defines_twice(region, is_data=is_data) for region in conflicts):
+    # keys and assigned names count where both changed the same lines, or none of them is a local
+    if any(
+        defines_twice(
+            _unite_region(region), (region.ours, region.theirs), keys=is_data or bool(region.base)
+        )
+        for region in conflicts
+    ):
         return None
     lines = [line for region in regions for line in _unite_region(region)]
-    versions = (text.split("\n") for text in (texts.base, texts.ours, texts.theirs))
+    versions = (text.split("\n") for text in texts.versions)
     if defines_twice(lines, versions):
         return None
     return "".join(line + "\n" for line in lines)
@@ -53,23 +60,5 @@ def _unite_region(region: Region) -> tuple[str, ...]:
     if not isinstance(region, ConflictRegion):
         return region.lines
     ours, theirs = region.ours, region.theirs
-    least = min(len(ours), len(theirs))
-    begin = 0
-    while begin < least and ours[begin] == theirs[begin]:
-        begin += 1
-    end = 0
-    while end < least - begin and ours[-1 - end] == theirs[-1 - end]:
-        end += 1
+    begin, end = count_shared_ends(ours, theirs)
     return (*ours[: len(ours) - end], *theirs[begin:])
-
-
-def _defines_twice(region: ConflictRegion, *, is_data: bool) -> bool:
-    """Whether the region defines a name more often than one side alone does; keys and assigned
-    names count where both changed the same lines, or where the file has no local ones."""
-    united = count_definitions(_unite_region(region))
-    known = [count_definitions(side) for side in (region.ours, region.theirs)]
-    return any(
-        count > max(counts[name] for counts in known)
-        for name, count in united.items()
-        if is_data or region.base or not name.startswith("=")
-    )

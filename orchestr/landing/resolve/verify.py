@@ -24,21 +24,18 @@ _MARKER = re.compile(r"^(<{7}|>{7})( |$)", re.MULTILINE)
 
 def verify_merge(texts: ThreeTexts, merged: str, language: Language | None) -> None:
     """Raises Refused when the merged text cannot be what both sides mean."""
-    counts = [
-        Counter(_WORD.findall(text)) for text in (texts.base, texts.ours, texts.theirs, merged)
-    ]
+    counts = [Counter(_WORD.findall(text)) for text in (*texts.versions, merged)]
     _check_words(*counts)
     if language is not None and language.kind in (Kind.INDENTED, Kind.BRACED):
         keywords = _PYTHON_KEYWORDS if language is PYTHON else frozenset()
         _check_names(counts[0], counts[1], counts[2], keywords)
-        versions = (texts.base, texts.ours, texts.theirs)
-        base, ours, theirs = (_count_code_words(text, language) for text in versions)
+        base, ours, theirs = (_count_code_words(text, language) for text in texts.versions)
         _check_names(base, ours, theirs, keywords)
     if language is PYTHON:
         if not _is_python(merged):
             raise Refused("the merged file does not compile")
-        check_bindings(texts.base, texts.ours, texts.theirs)
-    old = {text for side in (texts.base, texts.ours, texts.theirs) for text in _find_markers(side)}
+        check_bindings(*texts.versions)
+    old = {text for side in texts.versions for text in _find_markers(side)}
     if set(_find_markers(merged)) - old:
         raise Refused("conflict markers are left")
 
@@ -76,7 +73,7 @@ def _count_code_words(text: str, language: Language) -> Counter[str]:
 
 def check_python(texts: ThreeTexts) -> None:
     """Raises Refused when a version is no Python that this interpreter knows."""
-    if not all(map(_is_python, (texts.base, texts.ours, texts.theirs))):
+    if not all(map(_is_python, texts.versions)):
         raise Refused("a version does not compile")
 
 
