@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests import fork_server
 from tests.crash.house import House
 from tests.crash.runner import POINTS
 from tests.fork_server import Process, run_process
+from tests.processes import wait_until_gone
 
 PROBE = """\
 import atexit, gc, json, locale, logging, os, resource, signal, sys, threading, time, warnings
@@ -396,10 +396,5 @@ def test_the_server_ends_with_its_test_process(tmp_path: Path, env: dict[str, st
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
     )
-    end = time.monotonic() + 30
-    while psutil.pid_exists(int(done.stdout)):
-        if psutil.Process(int(done.stdout)).status() == psutil.STATUS_ZOMBIE:
-            break
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    assert wait_until_gone(int(done.stdout))
     assert threading.active_count() >= 1

@@ -11,13 +11,13 @@ import os
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.agents.conftest import MakeHouse
 from tests.agents.model_server import Asked, Fault, Run, Say, Write
 from tests.conftest import WALL, Sandbox
 from tests.e2e.workspace import PATIENCE
+from tests.processes import wait_until_gone
 from tests.sandbox.walls import BOTH_WALLS
 
 pytestmark = pytest.mark.slow
@@ -164,7 +164,7 @@ def test_what_a_tool_started_dies_with_the_agent(house: MakeHouse, cli: str) -> 
     pids = [int(pid) for pid in (ws.worktree("a") / "pids").read_text().split()]
     assert len(pids) == 2
     if os.environ[WALL] == "none":  # else these are numbers of the sandbox's own
-        assert not [pid for pid in pids if psutil.pid_exists(pid)]
+        assert all(wait_until_gone(pid) for pid in pids)
     assert ws.processes() == []
 
 

@@ -8,13 +8,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.crash.house import wait_for
 from tests.crash.test_kills import points
 from tests.landing.house import FEATURE, Yard, both, git
 from tests.landing.test_land_kills import Copies, thin
+from tests.processes import wait_until_gone
 
 pytestmark = pytest.mark.slow
 CELLS: dict[str, dict[str, object]] = {"one": {}, "two": {}}
@@ -67,5 +67,5 @@ def test_a_generator_dies_with_the_landing_and_leaves_half_a_file(tmp_path: Path
     gate.unlink()
     done = yard.run("land", FEATURE, code=0)
     assert read_main(yard, "lock.txt") == "one\ntwo", both(done)
-    assert not psutil.pid_exists(left)
+    assert wait_until_gone(left)
     yard.landed(CELLS)

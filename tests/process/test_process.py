@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import time
 from pathlib import Path
 
 import psutil
@@ -19,21 +18,9 @@ from orchestr.process.run import (
     run_command,
     stream_lines,
 )
+from tests.processes import wait_until_gone
 
 ENV = {"PATH": os.environ["PATH"]}
-
-
-def gone(pid: int, *, patience: float = 20) -> bool:
-    """Whether the process ends (or is only waiting to be reaped by init)."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_output_code_and_directory(tmp_path: Path) -> None:
@@ -98,7 +85,7 @@ def test_a_timeout_keeps_the_output_and_ends_the_tree(tmp_path: Path) -> None:
         run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.3, check=False)
     *pids, last = raised.value.completed.out.split()
     assert last == b"end"
-    assert all(gone(int(pid)) for pid in pids)
+    assert all(wait_until_gone(int(pid)) for pid in pids)
 
 
 def test_a_timeout_of_who_ignores_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +94,7 @@ def test_a_timeout_of_who_ignores_signals(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ProcessTimeout) as raised:
         run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=0.2)
     assert raised.value.completed.code == -signal.SIGKILL
-    assert gone(int(raised.value.completed.out))
+    assert wait_until_gone(int(raised.value.completed.out))
 
 
 def test_a_timeout_after_the_pipes_were_closed(tmp_path: Path) -> None:
@@ -127,7 +114,7 @@ def test_a_daemon_on_our_pipes_does_not_hold_us_up(tmp_path: Path) -> None:
 def test_what_a_check_leaves_running_is_ended(tmp_path: Path) -> None:
     script = "sleep 300 & echo $!; exec 2>&- >&-"
     done = run_command(["sh", "-c", script], cwd=tmp_path, env=ENV, kill_left=True)
-    assert gone(int(done.out))
+    assert wait_until_gone(int(done.out))
 
 
 def test_beyond_the_limit_the_tail_is_kept(tmp_path: Path) -> None:
@@ -153,7 +140,7 @@ def test_lines_as_they_come(tmp_path: Path) -> None:
 def test_lines_left_early_end_the_command(tmp_path: Path) -> None:
     with stream_lines(["sh", "-c", "echo $$; exec sleep 300"], cwd=tmp_path, env=ENV) as lines:
         pid = int(next(lines))
-    assert gone(pid)
+    assert wait_until_gone(pid)
     lines.close()
 
 

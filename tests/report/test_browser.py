@@ -146,6 +146,8 @@ def test_a_person_approves_what_the_page_shows(tmp_path: Path, browser: Browser)
 def click(browser: Browser, action: str, cell: str) -> None:
     """Press a button and say yes."""
     browser.ask("document.getElementById('toast').textContent = ''")
-    browser.ask(f"document.querySelector('button[data-do={action}][data-cell=\"{cell}\"]').click()")
+    # Found and pressed in one step: the page is exchanged while a run goes on.
+    button = f"document.querySelector('button[data-do={action}][data-cell=\"{cell}\"]')"
+    browser.wait(f"(one => one && (one.click(), true))({button})")
     browser.wait("document.getElementById('ask').open")
     browser.ask("document.getElementById('yes').click()")

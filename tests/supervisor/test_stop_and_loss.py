@@ -18,6 +18,7 @@ from attempts import Attempt, eventually
 
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState, ExitReason
+from tests.processes import wait_until_gone
 
 DEAF = "trap '' INT TERM; setsid sh -c 'trap \"\" INT TERM; sleep 300; :' & touch up; sleep 300; :"
 
@@ -332,8 +333,7 @@ def test_what_left_its_environment_and_its_parent_is_ended_with_a_killed_supervi
     attempt.children[0].wait()
     try:
         assert client.stop_attempt(attempt.dir, marker=attempt.marker, grace=0) is None
-        eventually(lambda: not psutil.pid_exists(stray) or
-                   psutil.Process(stray).status() == psutil.STATUS_ZOMBIE)  # fmt: skip
+        assert wait_until_gone(stray)
         assert bystander.poll() is None  # a person's process in the worktree
     finally:
         bystander.kill()
