@@ -108,18 +108,20 @@ def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
     """The paid agents of these cells: authors and reviewers."""
     cells = [run.cell_context(name) for name in names]
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    chosen |= {p.agent for c in cells for p in c.cell.own_phases if p.agent is not None}
     chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
     return {name for name in chosen if run.agent_adapter(name).paid}
 
 
-def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
+def _may_start_agent(ctx: CellContext, phases: Collection[str]) -> bool:
     """Whether an agent may start in these phases: to work, to repair or to review."""
-    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if ctx.has_checks else ()),
+    may: set[str] = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if ctx.has_checks else ()),
            *((Phase.REVIEW,) if requested_reviewers(ctx) else ())}  # fmt: skip
+    may |= {phase.name for phase in ctx.cell.own_phases if not phase.run}
     return not may.isdisjoint(phases)
 
 
-def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[Phase, ...]]:
+def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[str, ...]]:
     """Cell -> the phases that this run may do, by the files and the journal."""
     found = forecast_selection(
         goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
@@ -245,7 +247,7 @@ def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
         if name not in done:
             forget_phases(
                 run.cell_context(name),
-                list(Phase),
+                run.cell_context(name).cell.task_phases,
                 fresh=force_id if fresh else None,
                 force_id=force_id,
             )

@@ -104,14 +104,17 @@ class ResultWritten(Details, frozen=True, tag="result.written"):
 
 
 class PhaseStarted(Details, frozen=True, tag="phase.started"):
-    """``changes``: rows of field, old and new, where they are known."""
+    """``changes``: rows of field, old and new, where they are known. ``following``: of a phase of
+    one's own, the next of orchestr's."""
 
     why: Text = None
     changes: list[Any] | None = None
+    following: Text = None
 
 
 class PhaseDone(Details, frozen=True, tag="phase.done"):
-    """What the phase made; ``changed``: the phases after it are void."""
+    """What the phase made; ``changed``: the phases after it are void, ``following`` as in
+    `PhaseStarted`."""
 
     seconds: Number = None
     made: bool = False
@@ -127,6 +130,7 @@ class PhaseDone(Details, frozen=True, tag="phase.done"):
     url: Text = None
     path: Text = None
     checks: Text = None
+    following: Text = None
     plan: int | None = None
     approved_by: Text = None
     attempt: int | None = None

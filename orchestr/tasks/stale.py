@@ -12,9 +12,9 @@ from orchestr.spec.phases import Phase
 from orchestr.tasks.generate import CellSelection
 
 
-def stale_phases(ctx: CellContext) -> dict[Phase, str]:
+def stale_phases(ctx: CellContext) -> dict[str, str]:
     """Phase -> why it would run. A phase behind a stale one is named by its own reason only."""
-    found: dict[Phase, str] = {}
+    found: dict[str, str] = {}
     for phase in ctx.cell.task_phases:
         try:
             why = phase_module(phase).reason_to_run(ctx)
