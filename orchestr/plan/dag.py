@@ -293,7 +293,7 @@ def _forecast_cell(
         return CellForecast(
             name, ForecastOutcome.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}"
         )
-    moving = next((u for u in above if Phase.IMPLEMENT in u.phases), None)
+    moving = next((u for u in above if _may_change_tree(u)), None)
     order = cell.steps
     if first is not None and (moving is None or order.index(first) <= order.index(Phase.IMPLEMENT)):
         return CellForecast(name, ForecastOutcome.RUN, reasons[first], order[order.index(first) :])
@@ -303,6 +303,11 @@ def _forecast_cell(
             return CellForecast(name, ForecastOutcome.RUN, f"{reasons[first]}; {why}", order)
         return CellForecast(name, ForecastOutcome.RUN, why, order, may=True)
     return CellForecast(name, ForecastOutcome.UP_TO_DATE, "up to date")
+
+
+def _may_change_tree(upstream: CellForecast) -> bool:
+    """Whether `implement` or a phase of one's own is among those that would run."""
+    return any(p == Phase.IMPLEMENT or p not in set(Phase) for p in upstream.phases)
 
 
 def _unique_upstreams(cell: Cell) -> tuple[str, ...]:

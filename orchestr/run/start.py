@@ -124,7 +124,7 @@ def _may_start_agent(ctx: CellContext, phases: Collection[str]) -> bool:
 def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[str, ...]]:
     """Cell -> the phases that this run may do, by the files and the journal."""
     found = forecast_selection(
-        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
+        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else None
     )
     return {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
 
@@ -238,16 +238,16 @@ def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
     """Forget the named cells, once: the same command after an interrupted run forces nothing
     twice, because what that run forgot is in the journal under its force id."""
     run = goal.run
-    names = sorted(goal.forced)
+    names = sorted(":".join((name, *phases)) for name, phases in goal.forced.items())
     force_id, done = find_interrupted_force(list(run.journal.read()), run.id, names, fresh)
     if force_id is None:
         force_id = run.id
     run.emit(EventKind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
-    for name in goal.forced:
+    for name, phases in goal.forced.items():
         if name not in done:
             forget_phases(
                 run.cell_context(name),
-                run.cell_context(name).cell.task_phases,
+                phases or run.cell_context(name).cell.task_phases,
                 fresh=force_id if fresh else None,
                 force_id=force_id,
             )

@@ -60,7 +60,7 @@ def test_what_phases_change_is_checked_and_published(workspace: MakeWorkspace) -
 
 
 def test_an_output_decides_what_follows(workspace: MakeWorkspace) -> None:
-    """A phase that only reads gives out JSON; `when:` reads it, and prompts quote what they need."""
+    """A phase that only reads gives out JSON; `when:` reads it, prompts quote what they need."""
     docs = {**DOCS, "when": "classify['risk'] > 2", "needs": ["classify"]}
     phases = ["implement", GENERATE, CLASSIFY, docs, "check", "publish"]
     ws = house(workspace, phases)
