@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestr
 from orchestr.cell.notes import ProofNotes
+from orchestr.compiled_templates import open_code_cache
 from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
@@ -32,6 +34,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
+TEMPLATES = Path(__file__).with_name("templates")
 PHASES = tuple(p.value for p in Phase)
 FEATURE_LOOKS = {
     FeatureState.PENDING: CellState.PENDING,
@@ -198,15 +201,19 @@ def _note_lines(notes: ProofNotes) -> tuple[str, ...]:
 @cache
 def jinja_environment() -> Environment:
     """The templates' surroundings, the same for every page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("orchestr.views.html", "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_make_visible,
+        auto_reload=False,
+        bytecode_cache=open_code_cache(
+            "html", {path.name: path for path in TEMPLATES.glob("*.j2")}
+        ),
     )
     made.filters |= {
         "took": format_duration,
