@@ -21,6 +21,7 @@ from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
+from orchestr.run.check_lock import check_lock
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
@@ -88,6 +89,7 @@ def check_prerequisites(
     found += check_ports(busy)
     found += check_surroundings(busy)
     for problem in (
+        *check_lock(run),
         *overlap_problems(run.feature, run.layout.root),
         *missing_edge_problems(run.feature, run.layout.root),
     ):

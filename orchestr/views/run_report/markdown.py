@@ -119,6 +119,7 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
         if cell.touched or cell.open:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
+    yield _list("Spec lock", feature.spec_lock)
     yield _landing_block(feature)
     yield _follow_block(feature)
     yield _list(

@@ -202,7 +202,8 @@ class CrossCheckLine:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
-    """One feature after the run; ``forge`` are requests and points that the run took."""
+    """One feature after the run; ``forge`` are requests and points that the run took,
+    ``spec_lock`` lines about the lock of its spec."""
 
     name: str
     title: str
@@ -210,6 +211,7 @@ class FeatureReport:
     state: str
     cells: tuple[CellReport, ...] = ()
     cross_checks: tuple[CrossCheckLine, ...] = ()
+    spec_lock: tuple[str, ...] = ()
     landing: tuple[LandingLine, ...] = ()
     follow: tuple[FollowLine, ...] = ()
     actions: tuple[ActionLine, ...] = ()
