@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestr.errors import ExitCode
 from orchestr.state.states import CellState
+from orchestr.views.run_report.forecast import ForecastLine
 
 DONE = "done"  # the token that a report ends with where nothing is left
 BUILT = frozenset({CellState.DONE, CellState.LANDED, CellState.ROLLED_BACK})  # not: ignored
@@ -202,7 +203,8 @@ class CrossCheckLine:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
-    """One feature after the run; ``forge`` are requests and points that the run took."""
+    """One feature after the run; ``forge`` are requests and points that the run took, ``forecast``
+    is where what it took fell against its history."""
 
     name: str
     title: str
@@ -217,6 +219,7 @@ class FeatureReport:
     warnings: tuple[str, ...] = ()
     forge_away: dict[str, str] = field(default_factory=dict)
     forge: dict[str, Any] = field(default_factory=dict)
+    forecast: tuple[ForecastLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
