@@ -47,7 +47,7 @@ from orchestr.settings.records import WorkspaceSettings
 from orchestr.spec.reader import list_part_files, spec_files
 from orchestr.spec.records import LOCK_SUFFIX
 from orchestr.state import attempts
-from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.layout import AGENTS_LOCK, WorkspaceLayout
 
 MOST = 1000  # files beside a template that are looked at
 Note = Callable[[list[str]], None]
@@ -100,7 +100,7 @@ class FileChange:
 def list_guarded_files(places: WorkspaceSettings) -> list[Path]:
     """What says what is evidence: specs with their locks and the files that they take in, settings,
     dodo.py, the template and its neighbours."""
-    found = [places.root / "orchestr.toml", places.root / "dodo.py"]
+    found = [places.root / name for name in ("orchestr.toml", AGENTS_LOCK, "dodo.py")]
     with suppress(OSError):
         specs = spec_files(places.specs)
         found += specs
