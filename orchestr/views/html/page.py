@@ -24,7 +24,7 @@ from orchestr.views.html import costs as money
 from orchestr.views.html import escape, history, sections
 from orchestr.views.html.model import CellEvidence, FeaturePage
 from orchestr.views.html.section_records import CellRow, StateBadge
-from orchestr.views.model import next_command
+from orchestr.views.model import lock_lines, next_command
 from orchestr.views.terminal.text import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "surprises": status.view.surprises,
         "away": status.view.forge_away,
         "cross": history.cross_check_entries(page),
+        "lock": lock_lines(status),
         "landings": history.landing_entries(page),
         "conflicts": history.conflict_entries(page),
         "forecast_notes": status.forecast.notes if status.forecast else (),
