@@ -16,7 +16,7 @@ SDKS = {"java": ("java-sdk", "sdk/cli.sh"), "web": ("web-sdk", "lib/cli.sh")}
 QUESTION = """\
 kind: Question
 questions:
-  - {key: sdks, ask: Which SDKs shall have it?, options: [java, web, java and web]}
+  - {key: sdks, ask: "Which SDKs shall have it?", options: [java, web, java and web]}
 """
 HEAD = """\
 apiVersion: orchestr/v1

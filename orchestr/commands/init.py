@@ -74,6 +74,10 @@ class Init(PlainVerb):
         program = (
             shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"
         )
+        write_stdout(f'a feature of your own: {program} draft NAME "what is wanted, and why"\n')
+        write_stdout(
+            f"the same from a template, without an agent: {program} draft NAME --no-agent\n"
+        )
         write_stdout(f"next: {there}{program} {_next_verb(result)}\n")
         return 0
 

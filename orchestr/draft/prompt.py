@@ -34,7 +34,7 @@ QUESTION = """\
 ```yaml
 kind: Question
 questions:
-  - {key: scope, ask: Which SDKs are meant?, options: [java, java and web]}
+  - {key: scope, ask: "Which SDKs are meant?", options: [java, java and web]}
 ```"""
 AGAIN = """\
 Your answer cannot be used:

@@ -24,6 +24,7 @@ KINDS = ("text", "list", "repo", "repos")
 NO_CHECK = (
     "checks: none # no check was found in its repository: name one that fails without the work"
 )
+SHORT = 60  # characters of a list that stays on one line
 _PLACE = re.compile(r"<([a-z_]+(?::[a-z_]+)?)>")
 _DROPPED = object()  # a value that was left empty: what holds it goes
 
@@ -104,8 +105,6 @@ def list_open_questions(
 
 def fill_template(template: Template, values: Mapping[str, str], facts: TemplateFacts) -> str:
     """The YAML of a spec. Raises UsageError for answers that are missing or name no repository."""
-    import yaml
-
     answers: dict[str, Any] = {"name": facts.name, "intent": facts.intent or None}
     missing = []
     for question in template.questions:
@@ -122,10 +121,33 @@ def fill_template(template: Template, values: Mapping[str, str], facts: Template
             hint=f"orchestr draft {facts.name} {flags}",
         )
     filled = _Filler(answers, facts).fill(template.spec)
-    text = (yaml.safe_dump(filled, sort_keys=False, allow_unicode=True, width=96,
-                                      default_flow_style=None))  # fmt: skip
+    text = _dump_yaml(filled)
     text = re.sub(r"^(\s+)checks: none$", rf"\1{NO_CHECK}", text, flags=re.MULTILINE)
     return f"# Made from the template {template.name}: edit it as you like.\n{text}"
+
+
+def _dump_yaml(value: Any) -> str:
+    """YAML as people write it: short lists on one line, long texts on lines of their own."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+        def represent_sequence(self, tag: Any, items: Any, flow_style: Any = None) -> Any:
+            return super().represent_sequence(tag, items, _is_short(items))
+
+        def represent_mapping(self, tag: Any, pairs: Any, flow_style: Any = None) -> Any:
+            return super().represent_mapping(tag, pairs, _is_short(pairs.values()))
+
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _is_short(items: Any) -> bool:
+    """Whether a list or mapping fits on the line of its key."""
+    inner = [x for one in items for x in (one.values() if isinstance(one, dict) else [one])]
+    plain = not any(isinstance(one, dict | list) and one for one in inner)
+    return plain and sum(len(str(one)) for one in inner) < SHORT
 
 
 def _read_answer(question: TemplateQuestion, given: str, facts: TemplateFacts) -> Any:
