@@ -1,7 +1,7 @@
 """From a draft to `specs/NAME.yaml`: what a person's yes writes, and when it may not.
 
-`decide_acceptance` is pure. The spec is written whole; its lock, where there is none yet, after it.
-A second yes after a kill finds the spec written and finishes the rest.
+`decide_acceptance` is pure. The spec is written whole; a second yes after a kill finds it written and
+finishes the rest.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import difflib
 from contextlib import suppress
 from enum import StrEnum
 
-from orchestr.codec import read_toml_record, replace, write_toml_record
+from orchestr.codec import replace, write_toml_record
 from orchestr.draft.files import DraftPlaces, DraftRecord, digest_bytes
-from orchestr.files import write_atomic
-from orchestr.settings.records import Settings
-from orchestr.spec.lock import SpecLock, build_spec_lock, lock_path
-from orchestr.spec.records import Feature
+from orchestr.files import write_if_changed
 
 SCHEMA_LINE = b"# yaml-language-server: $schema=orchestr.schema.json\n"
 
@@ -53,31 +50,15 @@ def render_diff(current: bytes | None, drafted: bytes, name: str) -> str:
 
 
 def accept_draft(
-    settings: Settings,
-    places: DraftPlaces,
-    record: DraftRecord,
-    feature: Feature,
-    drafted: bytes,
-    *,
-    at: str,
-    who: str,
-) -> list[str]:
-    """Write the spec and its first lock; returns the paths that were written, below the workspace.
-
-    ``at`` is ISO-8601 UTC, ``who`` a git identity. Safe to repeat.
+    places: DraftPlaces, record: DraftRecord, drafted: bytes, *, at: str, who: str
+) -> bool:
+    """Write the spec; whether it was not there already. ``at`` is ISO-8601 UTC, ``who`` a git
+    identity. Safe to repeat.
     """
-    root = settings.workspace.root
-    written = []
     places.target.parent.mkdir(parents=True, exist_ok=True)
-    if not places.target.is_file() or places.target.read_bytes() != drafted:
-        write_atomic(places.target, drafted)
-        written.append(places.target)
-    lock = root / lock_path(str(places.target))
-    if read_toml_record(lock, SpecLock) is None and not lock.exists():
-        write_toml_record(lock, build_spec_lock(feature, at=at, who=who))
-        written.append(lock)
+    written = write_if_changed(places.target, drafted)
     if not record.approved_at:
         write_toml_record(places.record, replace(record, approved_at=at, approved_by=who))
     with suppress(FileNotFoundError):
         places.findings.unlink()
-    return [str(p.relative_to(root)) if p.is_relative_to(root) else str(p) for p in written]
+    return written

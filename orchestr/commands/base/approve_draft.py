@@ -5,12 +5,11 @@ The plan is that of a run: waves, bases, what would run again of a feature that 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from orchestr.cell.phases.clone_repo import RepoMaker
+from orchestr.cell.worktree.workspace_guard import include_own_change
 from orchestr.commands.base.drafting import find_places, hold_draft
-from orchestr.commands.base.person import login_name
 from orchestr.draft.accept import (
     Acceptance,
     accept_draft,
@@ -23,9 +22,8 @@ from orchestr.draft.context import load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
 from orchestr.errors import UsageError
-from orchestr.git.repo import Repo
-from orchestr.git.runner import YES_OR_NO
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_lock import read_person, write_first_lock
 from orchestr.run.conflicts import forecast_features
 from orchestr.run.workspace import Session
 from orchestr.spec.records import Feature
@@ -69,9 +67,13 @@ def approve_draft(session: Session, name: str, *, yes: bool) -> None:
             if not yes and not ask_yes_no(f"Write {target}?", unheard=unheard):
                 print_stderr("Nothing was written.")
                 return
-        who = _read_identity(session)
-        written = accept_draft(session.settings, places, record, feature, drafted,
-                               at=utc_timestamp(), who=who)  # fmt: skip
+        at, who = utc_timestamp(), read_person(session.root)
+        written = [target] if accept_draft(places, record, drafted, at=at, who=who) else []
+        include_own_change(session.layout, places.target)
+        final, _ = read_draft_text(session.settings, drafted, target)
+        if not (session.root / final.lock_path).exists():
+            write_first_lock(session.make_run(final))
+            written.append(final.lock_path)
     for path in written:
         write_stdout(f"wrote {path}\n")
     if not written:
@@ -116,13 +118,3 @@ def _plan_of(session: Session, feature: Feature) -> str:
 
 def _relative(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _read_identity(session: Session) -> str:
-    """The user's git identity where the workspace is, else the login."""
-    git = Repo(session.root, env=dict(os.environ))
-    found = [
-        git.run_readonly("config", "--get", key, answers=YES_OR_NO).text.strip()
-        for key in ("user.name", "user.email")
-    ]
-    return f"{found[0]} <{found[1]}>" if all(found) else found[0] or login_name() or "unknown"
