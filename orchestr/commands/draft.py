@@ -47,7 +47,6 @@ class Draft(PlainVerb):
         ("draft mldsa --answer=scope=java", "answer what the agent asked"),
         ("draft mldsa --no-agent --template sdk-matrix", "fill in a template, no agent"),
         ("draft mldsa --from review", "a new draft that answers what reviewers found"),
-        ("approve spec:mldsa", "look at it, then write specs/mldsa.yaml"),
     )
     cmd_options = (
         value_option("file", "a file with the words"),

@@ -1,7 +1,7 @@
 """From a draft to `specs/NAME.yaml`: what a person's yes writes, and when it may not.
 
-`decide_acceptance` is pure. The spec is written whole; a second yes after a kill finds it written and
-finishes the rest.
+`decide_acceptance` is pure. The spec is written whole; a second yes after a kill finds it written
+and finishes the rest.
 """
 
 from __future__ import annotations
