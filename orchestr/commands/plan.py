@@ -16,13 +16,14 @@ from orchestr.errors import ExitCode, UsageError
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import find_overlaps
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_lock import is_refused
 from orchestr.run.conflicts import forecast_features
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.tasks.stale import forecast_selection
-from orchestr.views.model import cross_lines
+from orchestr.views.model import cross_lines, lock_lines
 from orchestr.views.query.cell_work import list_cell_work
 from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
 from orchestr.views.query.proposed_checks import propose_checks
@@ -101,7 +102,7 @@ def print_plan(
     cost = forecast_run_cost(run, forecasts)
     risks = find_run_risks(run, cost)
     found = overlap_problems(run.feature, run.layout.root)
-    bad = any(claim.severity == "error" for claim in found)
+    bad = is_refused(run) or any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
                           proposals=propose_checks(run), work=work,
@@ -135,7 +136,7 @@ def print_plan(
     if expected:
         scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
-    sys.stdout.writelines(f"{line}\n" for line in cross_lines(status))
+    sys.stdout.writelines(f"{line}\n" for line in (*cross_lines(status), *lock_lines(status)))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

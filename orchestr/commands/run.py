@@ -17,6 +17,7 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
@@ -151,10 +152,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
             for goal in goals:
                 print_plan(session, goal, as_json=params["json"], forced=forced)
-            return int(ExitCode.DONE)
+            locked = any(is_refused(goal.run) for goal in goals)
+            return int(ExitCode.USAGE if locked else ExitCode.DONE)
         for goal in goals:
             for warning in session.find_spec_warnings(goal.run.feature):
                 print_stderr(str(warning))
+            refuse_locked_changes(goal.run)
         if not run_preflight(goals, skip=params["skip_preflight"], forced=forced):
             return int(ExitCode.USAGE)
         if not confirm_run(goals, yes=params["yes"], forced=forced):

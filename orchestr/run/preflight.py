@@ -22,6 +22,7 @@ from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.agents_lock import check_agents_lock
 from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
+from orchestr.run.check_lock import check_lock
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
@@ -90,6 +91,7 @@ def check_prerequisites(
     found += check_ports(busy)
     found += check_surroundings(busy)
     for problem in (
+        *check_lock(run),
         *overlap_problems(run.feature, run.layout.root),
         *missing_edge_problems(run.feature, run.layout.root),
     ):

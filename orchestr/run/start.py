@@ -24,6 +24,7 @@ from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.process.back_off import try_until_available
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
+from orchestr.run.check_lock import keep_lock
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
@@ -218,6 +219,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
             fresh=bool(params["fresh"]),
             command=typed_command(),
         )
+        keep_lock(run)
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))
         observe_pull_requests(run)

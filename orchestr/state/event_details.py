@@ -13,6 +13,7 @@ from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
+from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 
 
 class RunStarted(Details, frozen=True, tag="run.started"):
@@ -395,4 +396,5 @@ EventDetails = (
     | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
     | FollowNoted | FollowParked | FollowCleared | FollowAnswered
+    | SpecLocked | SpecChanged | SpecAmended
 )  # fmt: skip

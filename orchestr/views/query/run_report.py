@@ -28,7 +28,7 @@ from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, Timeline, make_timeline
 from orchestr.views.html.history import gate_words
 from orchestr.views.logs.dialect import event_parser
-from orchestr.views.model import FeatureStatus
+from orchestr.views.model import FeatureStatus, lock_lines
 from orchestr.views.query import run_events
 from orchestr.views.query.cost_forecast import judge_run_cost
 from orchestr.views.query.denied_actions import list_denied_actions
@@ -146,6 +146,7 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             CrossCheckLine(one.repo, one.passed, one.told, one.commit, one.logs)
             for one in status.cross
         ),
+        spec_lock=tuple(lock_lines(status)),
         landing=tuple(_list_landings(run.feature.name, mine, frame)),
         follow=tuple(run_events.list_follow_lines(mine)),
         actions=tuple(run_events.list_actions(mine)),

@@ -120,6 +120,7 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
         if cell.touched or cell.open:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
+    yield _list("Spec lock", feature.spec_lock)
     yield _list("What it took, against p10 to p90 of before", forecast_words(feature.forecast))
     yield _landing_block(feature)
     yield _follow_block(feature)

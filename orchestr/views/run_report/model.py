@@ -204,7 +204,7 @@ class CrossCheckLine:
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
     """One feature after the run; ``forge`` are requests and points that the run took, ``forecast``
-    is where what it took fell against its history."""
+    is where what it took fell against its history, ``spec_lock`` lines about the spec's lock."""
 
     name: str
     title: str
@@ -212,6 +212,7 @@ class FeatureReport:
     state: str
     cells: tuple[CellReport, ...] = ()
     cross_checks: tuple[CrossCheckLine, ...] = ()
+    spec_lock: tuple[str, ...] = ()
     landing: tuple[LandingLine, ...] = ()
     follow: tuple[FollowLine, ...] = ()
     actions: tuple[ActionLine, ...] = ()
