@@ -94,6 +94,10 @@ SKIP_PREFLIGHT = flag_option(
     "skip_preflight", "start in spite of what the pre-flight found", long="skip-preflight"
 )
 FOLLOW = flag_option("follow", "then follow the pull requests, as `orchestr follow` does")
+STUB = flag_option(
+    "stub", "play it in a copy, with agents that cost nothing: tests checks, gates, notify"
+)
+REMOVE_STUB = flag_option("remove_stub", "with --stub: remove the copy when it ended well")
 RUN = (
     JOBS,
     ONLY,
@@ -111,5 +115,7 @@ RUN = (
     IGNORE_DEPS,
     SKIP_PREFLIGHT,
     FOLLOW,
+    STUB,
+    REMOVE_STUB,
     JSON,
 )
