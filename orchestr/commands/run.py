@@ -60,6 +60,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
         ("run mlkem --follow", "then follow its pull requests until they are merged"),
         ("run mlkem --dry-run", "only show what would run, and why"),
+        ("run mlkem --stub", "play it in a copy, with agents that cost nothing"),
         ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
     )
     doc_description = "Examples: orchestr help run"
@@ -90,7 +91,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         if not ours:
             drafts = [word for word in theirs if word.startswith("spec:")]
             if drafts:
-                return self._build_drafts(session, loader, drafts, theirs, params)
+                from orchestr.commands.base.drafting import begin_drafts
+
+                with ExitStack() as stack:
+                    begun = begin_drafts(session, drafts, params, stack)
+                    loader.drafts, loader.features = begun, ()
+                    return int(super().execute(params, theirs)) if begun else int(ExitCode.DONE)
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
@@ -99,6 +105,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 "a draft and a feature are not built in one run: a person approves between them",
                 hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
             )
+        if params["stub"]:
+            return self._play_stub(session, loader, ours, theirs, params)
         code = self._build_targets(session, loader, ours, theirs, params)
         if not params["follow"] or params["dry_run"] or code not in FOLLOWED:
             return code
@@ -108,25 +116,34 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         names = tuple(dict.fromkeys(t.feature for t in session.parse_targets(ours)))
         return follow_features(session, FollowOptions(names), yes=True, as_json=params["json"])
 
-    def _build_drafts(self, session: Session, loader: FeatureTaskLoader[Session],
-             drafts: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip
-        """`run spec:NAME`: the drafts of these intents, one after the other."""
-        from orchestr.commands.base import drafting
+    def _play_stub(
+        self,
+        session: Session,
+        loader: FeatureTaskLoader[Session],
+        words: Sequence[str],
+        theirs: Sequence[str],
+        params: Any,
+    ) -> int:
+        """Build a copy of the feature with stub agents, in the same process: a kill ends both."""
+        from orchestr.run.stub_workspace import hold_stub, remove_stub
 
-        purse = make_purse(params)
-        with ExitStack() as stack:
-            for name in drafting.read_names(drafts):
-                stack.enter_context(drafting.hold_draft(session, name))
-                work = drafting.make_draft_work(
-                    session, name, force=params["force"], agent=params["agent"],
-                    model=params["model"], purse=purse,
-                )  # fmt: skip
-                if not drafting.confirm_draft(work, yes=params["yes"]):
-                    return int(ExitCode.DONE)
-                stack.enter_context(drafting.stop_on_signals(work))
-                loader.drafts[name] = work
-            loader.features = ()
-            return int(super().execute(params, list(theirs)))
+        features = list(dict.fromkeys(t.feature for t in session.parse_targets(words)))
+        if theirs or len(features) != 1 or params["follow"]:
+            raise UsageError("--stub plays one feature", hint="orchestr run FEATURE --stub")
+        create_state_dirs(session.layout)
+        with hold_stub(session.load_run(features[0]), os.environ) as folder:
+            stub = Session(folder)
+            loader.session = stub
+            params["yes"] = True
+            code = self._build_targets(stub, loader, words, (), params)
+            root = session.root
+            place = folder.relative_to(root) if folder.is_relative_to(root) else folder
+            print_stderr("stub: nothing of this run was real")
+            if params["remove_stub"] and code == ExitCode.DONE:
+                remove_stub(folder)
+            else:
+                print_stderr(f"look at it: cd {place} && orchestr status {features[0]}")
+        return code
 
     def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
                words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip

@@ -74,6 +74,14 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
     return _SettingsLoader(root, environ).load()
 
 
+def read_raw_settings(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The tables of ``orchestr.toml`` as TOML gives them, with the values of ``ORCHESTR_SET_*``.
+
+    Their values are not checked, `load_settings` does that. Raises SpecError.
+    """
+    return _SettingsLoader(root.absolute(), environ).read_raw()
+
+
 class _SettingsLoader:
     """One reading of the settings: collects problems while it converts."""
 
@@ -84,9 +92,13 @@ class _SettingsLoader:
         self._sources: dict[tuple[str, ...], str] = {}  # values that came from the environment
         self._text = ""
 
-    def load(self) -> Settings:
+    def read_raw(self) -> dict[str, Any]:
         raw = self._read_file()
         self._merge_environment(raw)
+        return raw
+
+    def load(self) -> Settings:
+        raw = self.read_raw()
         for name in raw.keys() - KEYS.keys():
             self._add_problem((name,), "unknown section", suggest_name(name, KEYS), at_key=True)
         workspace = self._load_workspace(

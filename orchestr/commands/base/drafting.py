@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from orchestr.cell.budget import RunBudget
+from orchestr.commands.base import options
 from orchestr.draft.answer import QuestionPart
 from orchestr.draft.context import DraftWork, load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
@@ -96,6 +98,24 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
             if signals.count and not isinstance(error, Interrupted):
                 raise Interrupted("stopped", hint=f"orchestr draft {work.name}") from error
             raise
+
+
+def begin_drafts(
+    session: Session, words: Sequence[str], params: Any, stack: ExitStack
+) -> dict[str, DraftWork]:
+    """The drafts of `run spec:NAME ...`, each under its lease while ``stack`` is open; empty where
+    a person said no. Raises UsageError, Busy."""
+    purse = options.make_purse(params)
+    begun: dict[str, DraftWork] = {}
+    for name in read_names(words):
+        stack.enter_context(hold_draft(session, name))
+        work = make_draft_work(session, name, force=params["force"], agent=params["agent"],
+                               model=params["model"], purse=purse)  # fmt: skip
+        if not confirm_draft(work, yes=params["yes"]):
+            return {}
+        stack.enter_context(stop_on_signals(work))
+        begun[name] = work
+    return begun
 
 
 def ask_at_terminal(parts: Sequence[QuestionPart]) -> dict[str, str]:

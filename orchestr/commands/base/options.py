@@ -111,6 +111,10 @@ SKIP_PREFLIGHT = flag_option(
     "skip_preflight", "start in spite of what the pre-flight found", long="skip-preflight"
 )
 FOLLOW = flag_option("follow", "then follow the pull requests, as `orchestr follow` does")
+STUB = flag_option(
+    "stub", "play it in a copy, with agents that cost nothing: tests checks, gates, notify"
+)
+REMOVE_STUB = flag_option("remove_stub", "with --stub: remove the copy when it ended well")
 RUN = (
     JOBS,
     ONLY,
@@ -128,5 +132,7 @@ RUN = (
     IGNORE_DEPS,
     SKIP_PREFLIGHT,
     FOLLOW,
+    STUB,
+    REMOVE_STUB,
     JSON,
 )
