@@ -5,7 +5,8 @@ Pure: samples in, figures out; no clock, no disk. The method (docs/forecast.md):
 - A cell's figures are quantiles of the attempts most alike: those of the same repository, agent and
   model; where there are fewer than `ENOUGH`, those of the same agent and model; else all. Of these
   the `NEAREST` count, by the cell itself, the size of the todo and the number of touched files.
-- Few attempts say little: below `MANY` the half of the least and the double of the most count, too.
+- Few attempts say little, and so do those of others: below `MANY`, and for others' prices, the half
+  of the least and the double of the most count, too.
 - Sums are not sums of quantiles: every cell draws a value, the draws are added up (tokens, money)
   or scheduled (time: upstreams, slots), and the sums have quantiles of their own. The seed is
   fixed, so that the same history gives the same figures.
@@ -182,10 +183,11 @@ def forecast_cost(
             continue
         key = (plan.feature, planned.name)
         likeness, chosen = choose_alike(key, wanted[planned.name], samples)
+        unsure = len(chosen) < MANY or likeness is Likeness.OTHERS
         mine = [
-            _widen([s.seconds for s in chosen]),
-            _widen([s.tokens for s in chosen if s.tokens is not None]),
-            _widen([s.usd for s in chosen if s.usd is not None]),
+            _sort_values([s.seconds for s in chosen], unsure),
+            _sort_values([s.tokens for s in chosen if s.tokens is not None], unsure),
+            _sort_values([s.usd for s in chosen if s.usd is not None], unsure),
         ]
         values[planned.name] = mine
         spreads = [make_spread(column) if column else None for column in mine]
@@ -250,12 +252,10 @@ def _doublings(one: int | None, other: int | None, floor: int) -> float:
     return abs(log2((one + floor) / (other + floor)))
 
 
-def _widen(values: Sequence[float]) -> list[float]:
-    """Sorted; of few values the half of the least and the double of the most, too."""
+def _sort_values(values: Sequence[float], unsure: bool) -> list[float]:
+    """Sorted; where they say little, with the half of the least and the double of the most."""
     ordered = sorted(map(float, values))
-    if ordered and len(ordered) < MANY:
-        return [ordered[0] / 2, *ordered, ordered[-1] * 2]
-    return ordered
+    return [ordered[0] / 2, *ordered, ordered[-1] * 2] if ordered and unsure else ordered
 
 
 def _draw_sums(

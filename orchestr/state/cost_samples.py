@@ -1,9 +1,11 @@
 """What attempts took, from the journal: the samples of `orchestr.plan.cost_forecast`. Pure.
 
 A sample is an attempt with all that came of it: the plan and the worktree before it, its repairs,
-checks and reviews. Only what came to an end counts, well or badly; what was stopped, or was
-replaced before its end, says nothing of what an attempt takes. Journals of earlier versions say
-neither the repository nor the sizes: ``known`` fills in what other records still say.
+checks and reviews. Only what came to an end counts, well or badly; what was stopped, was replaced
+before its end, or whose agent could not work at all, says nothing of what one takes.
+
+Journals of earlier versions say neither the repository nor the sizes: ``known`` fills in what other
+records still say.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import replace
 
 from orchestr.plan.cost_forecast import CellTraits, CostSample
 from orchestr.spec.phases import Phase
-from orchestr.state.event_details import AttemptClosed, AttemptOpened, PhaseDone
+from orchestr.state.event_details import AttemptClosed, AttemptExited, AttemptOpened, PhaseDone
 from orchestr.state.events import Event
 from orchestr.state.spans import Span, SpanKind, Timeline
 from orchestr.state.timeline import make_timeline
@@ -57,6 +59,7 @@ def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTrai
     they did."""
     traits: dict[tuple[str, int], CellTraits] = {}
     closed: dict[tuple[str, int], str] = {}
+    worked: set[tuple[str, int]] = set()
     for event in events:
         key = (event.cell, event.attempt)
         match event.details:
@@ -70,7 +73,11 @@ def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTrai
                     old.files,
                 )
             case AttemptClosed(outcome=outcome) as one if not one.part and outcome in COUNTED:
-                closed.setdefault(key, event.run)
+                if outcome == "done" or key in worked:
+                    closed.setdefault(key, event.run)
+            case AttemptExited() as one if not one.part:
+                if one.code == 0 or one.tokens or one.reason != "exited":
+                    worked.add(key)
             case PhaseDone(files=int() as files) if key in traits:
                 traits[key] = replace(traits[key], files=files)
             case _:

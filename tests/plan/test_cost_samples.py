@@ -80,6 +80,10 @@ def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:
 @pytest.mark.parametrize("outcome", ["aborted", "superseded", "forgotten"])
 def test_what_did_not_come_to_its_end_says_nothing(outcome: str) -> None:
     assert list_cost_samples("f", Story().attempt(0, 1, outcome=outcome).events) == []
+    broken = Story().tell(0, "attempt.opened", attempt=1, agent="claude")
+    broken.tell(0, "attempt.exited", attempt=1, code=127, reason="exited")
+    broken.tell(1, "attempt.closed", attempt=1, outcome="failed", reason="no such program")
+    assert list_cost_samples("f", broken.events) == []
     cut = Story().attempt(0, 1).events[:-1]  # killed in its check
     assert list_cost_samples("f", cut) == []
 

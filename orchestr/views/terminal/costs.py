@@ -81,7 +81,8 @@ def cost_sentence(cost: FeatureCost) -> str:
     for spread, missing, show in shown:
         if spread is not None:
             more = f" and {format_count(missing, 'cell')} unknown" if missing else ""
-            parts.append(f"{show(spread.p10)} to {show(spread.p90)}{more}")
+            unit = " tokens" if show is _tokens else ""
+            parts.append(f"{show(spread.p10)} to {show(spread.p90)}{unit}{more}")
     if not parts:
         return "Its history does not tell what it takes."
     told = format_count(cost.history, "attempt")
@@ -91,7 +92,7 @@ def cost_sentence(cost: FeatureCost) -> str:
 def risk_words(risk: BudgetRisk) -> str:
     """`budget limits.budget_usd = $10.00: p90 is $12.10, after $3.00 spent`."""
     limit = risk.limit
-    show = _dollars if limit.unit == "usd" else _tokens
+    show: Show = _dollars if limit.unit == "usd" else lambda value: format_tokens(round(value))
     whose = f" of {risk.cell}" if risk.cell else ""
     spent = f" on top of {show(limit.spent)} spent" if limit.spent else ""
     likely = ", and p50 does too" if risk.likely else ""
