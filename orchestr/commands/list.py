@@ -11,7 +11,7 @@ from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.run.workspace import Session
-from orchestr.tasks.loader import PREFIX, ignored_cells, select_unignored
+from orchestr.tasks.loader import OTHERS, PREFIX, ignored_cells, select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.terminal.output import print_stderr
 
@@ -40,7 +40,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         others = self.loader.dodo_tasks
         names = [
             word
-            if word in others or word.startswith("repo:")
+            if word in others or word.startswith(OTHERS)
             else session.parse_target(word).task_name
             for word in args
         ]

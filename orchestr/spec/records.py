@@ -23,6 +23,7 @@ from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 NOWHERE = StandsIn()
 IN_METADATA = StandsIn("metadata")
 IN_DEFAULTS = StandsIn("cell", "defaults")
+LOCK_SUFFIX = ".lock.toml"  # in place of the spec's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,14 @@ class Feature:
     non_goals: Annotated[
         Statements, Doc("what is not part of it", ["hybrid keys", "a migration of old keys"])
     ] = ()
+    lock: Annotated[
+        bool, Doc("`true`: the first run writes a lock, and later changes of it need an amendment")
+    ] = False
+
+    @property
+    def lock_path(self) -> str:
+        """The path of its lock, whether or not there is one, relative to the workspace."""
+        return self.path.rpartition(".")[0] + LOCK_SUFFIX
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

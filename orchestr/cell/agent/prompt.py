@@ -22,6 +22,7 @@ from orchestr.cell.agent.prompt_template import (
     find_template_problems,
 )
 from orchestr.cell.amendment import amendment_notes
+from orchestr.cell.auto_amendment import bound_notes
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.own_results import outputs_before, quote_outputs
@@ -106,7 +107,7 @@ def template_facts(
         "plan": plan_prompt.quote_approved_plan(ctx),
         "plan_gate": ctx.cell.has_plan_gate,
         "notes": notes,
-        "amendments": list(amendment_notes(ctx)),
+        "amendments": [*amendment_notes(ctx), *bound_notes(ctx, attempt)],
         "contracts": _foreign_contracts(ctx.run.feature, ctx.cell),
         "shared": [
             name

@@ -169,6 +169,8 @@ def _check_merge(
             raw_logs=run.settings.workspace.raw_logs,
             wall=wall_checks(ctx),
             is_unchanged=lambda: not checkout.find_harm(),
+            owner=f"cross checks of {run.feature.name}",
+            tell_wait=lambda reason: _tell_wait(run, repo, reason),
         )
         results = run_suite_unchanged(
             checks,
@@ -194,6 +196,11 @@ def _check_merge(
         "commit": merged.commit,
         "rows": [evidence_row(result) for result in results],
     }
+
+
+def _tell_wait(run: FeatureRun, repo: str, reason: str | None) -> None:
+    if reason is not None:
+        run.emit(EventKind.CELL_WARNED, reason=f"cross checks in {repo} wait: {reason}")
 
 
 def cross_checks_marker(run: FeatureRun) -> str:

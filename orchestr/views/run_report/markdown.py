@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchestr.forges.markdown_escape import inline_code, literal_text, render_link
 from orchestr.state.states import CellState
+from orchestr.views.run_report.forecast import forecast_words
 from orchestr.views.run_report.model import (
     BUILT,
     CellReport,
@@ -119,6 +120,8 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
         if cell.touched or cell.open:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
+    yield _list("Spec lock", feature.spec_lock)
+    yield _list("What it took, against p10 to p90 of before", forecast_words(feature.forecast))
     yield _landing_block(feature)
     yield _follow_block(feature)
     yield _list(
