@@ -97,8 +97,7 @@ class CellWarned(Details, frozen=True, tag="cell.warned"):
 
 
 class ResultWritten(Details, frozen=True, tag="result.written"):
-    """``files``: the digests of what is about to be written, by file name; ``whole``: no file of
-    the cell counts without one from here on."""
+    """``files``: digests by name, before they are written; ``whole``: from now on each needs one."""
 
     files: dict[str, Any] | None = None
     whole: bool = False
@@ -113,7 +112,7 @@ class PhaseStarted(Details, frozen=True, tag="phase.started"):
 
 
 class PhaseDone(Details, frozen=True, tag="phase.done"):
-    """What it made; ``changed``: the phases after it are void; ``files``: those that were touched."""
+    """What it made; ``changed``: those after it are void; ``files``: how many were touched."""
 
     seconds: Number = None
     made: bool = False
