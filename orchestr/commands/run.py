@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -11,10 +12,9 @@ from typing import Any, ClassVar
 from doit.cmd_run import Run as DoitRun
 from doit.runner import MThreadRunner
 
-from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import FOLLOWED_BY, Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
-from orchestr.commands.base.options import read_duration
+from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
@@ -89,9 +89,22 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ours, theirs = loader.split_words(args)
         ours += loader.required_feature_tasks(theirs)
         if not ours:
+            drafts = [word for word in theirs if word.startswith("spec:")]
+            if drafts:
+                from orchestr.commands.base.drafting import begin_drafts
+
+                with ExitStack() as stack:
+                    begun = begin_drafts(session, drafts, params, stack)
+                    loader.drafts, loader.features = begun, ()
+                    return int(super().execute(params, theirs)) if begun else int(ExitCode.DONE)
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
+        if any(word.startswith("spec:") for word in theirs):
+            raise UsageError(
+                "a draft and a feature are not built in one run: a person approves between them",
+                hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
+            )
         if params["stub"]:
             return self._play_stub(session, loader, ours, theirs, params)
         code = self._build_targets(session, loader, ours, theirs, params)
@@ -142,7 +155,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
         targets = session.parse_targets(words)
-        purse = _make_purse(params)
+        purse = make_purse(params)
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
             run.purse = purse
@@ -262,18 +275,6 @@ def _apply_jobs(session: Session, params: Any) -> None:
         raise UsageError("--jobs wants a number from 1 up")
     limits = replace(session.settings.limits, jobs=params["jobs"])
     session.settings = replace(session.settings, limits=limits)
-
-
-def _make_purse(params: Any) -> RunBudget | None:
-    """`--budget` and `--budget-tokens`. Raises UsageError."""
-    usd, tokens = params["budget"], params["budget_tokens"]
-    if usd is None and tokens is None:
-        return None
-    if (usd is not None and not usd > 0) or (tokens is not None and tokens < 1):
-        raise UsageError(
-            "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
-        )
-    return RunBudget(SpendingCap(usd, tokens))
 
 
 def _make_overrides(session: Session, params: Any) -> Overrides:
