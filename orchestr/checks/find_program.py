@@ -12,8 +12,9 @@ from orchestr.checks.base import CheckUnavailable
 
 VENVS = (".venv", "venv", "env")
 PROJECT_TOOLS = frozenset(("pytest", "type_check", "import_check"))  # kinds that run these
-_UV_FAULT = re.compile(r"^error: (?:Failed to (?:download|fetch)|Request failed|Could not connect).*",
-                       re.MULTILINE)  # fmt: skip
+_UV_FAULT = re.compile(
+    r"^error: (?:Failed to (?:download|fetch)|Request failed|Could not connect).*", re.MULTILINE
+)
 _BIN = "Scripts" if os.name == "nt" else "bin"
 
 

@@ -357,8 +357,10 @@ def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
                 for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
                     open_markers.add(reviewer_work(folder, newest.number).marker)
     here = (str(session.layout.worktrees), str(session.layout.state))
+    stubs = str(session.layout.state / "stub")  # workspaces of their own
     for pid, marker, worktree in list_attempt_processes():
         mine = marker.split("/")[0] in idle and worktree.startswith(here)
+        mine = mine and not worktree.startswith(stubs)
         if mine and marker not in open_markers:
             text = f"process {pid} was left behind by {_describe_owner(marker)}"
             found.append(Diagnostic("warning", text, f"kill {pid}"))

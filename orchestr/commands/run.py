@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -11,12 +12,12 @@ from typing import Any, ClassVar
 from doit.cmd_run import Run as DoitRun
 from doit.runner import MThreadRunner
 
-from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import FOLLOWED_BY, Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
-from orchestr.commands.base.options import read_duration
+from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.amendment_rounds import hand_over_waiting, plan_next_round
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
@@ -89,9 +90,22 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ours, theirs = loader.split_words(args)
         ours += loader.required_feature_tasks(theirs)
         if not ours:
+            drafts = [word for word in theirs if word.startswith("spec:")]
+            if drafts:
+                from orchestr.commands.base.drafting import begin_drafts
+
+                with ExitStack() as stack:
+                    begun = begin_drafts(session, drafts, params, stack)
+                    loader.drafts, loader.features = begun, ()
+                    return int(super().execute(params, theirs)) if begun else int(ExitCode.DONE)
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
+        if any(word.startswith("spec:") for word in theirs):
+            raise UsageError(
+                "a draft and a feature are not built in one run: a person approves between them",
+                hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
+            )
         if params["stub"]:
             return self._play_stub(session, loader, ours, theirs, params)
         code = self._build_targets(session, loader, ours, theirs, params)
@@ -140,7 +154,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
         targets = session.parse_targets(words)
-        purse = _make_purse(params)
+        purse = make_purse(params)
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
             run.purse = purse
@@ -223,11 +237,19 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
+            hand_over_waiting(goals)  # of a run that was killed
             code = int(super().execute(params, tasks)) if tasks else 0
+            left = False
+            while not signals.count and (more := plan_next_round(goals, reporter)) is not None:
+                left |= more.left
+                reporter = params["reporter"] = Reporter(runs)
+                loader.selections = more.selections
+                self.dep_manager = None  # doit has closed it
+                code = int(super().execute(params, [*more.tasks, *theirs]))
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
-                exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
+                exit_code = ExitCode.FAILED if code or reporter.blocked or left else ExitCode.DONE
             link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
                 finish_run(goals, exit_code)
@@ -260,18 +282,6 @@ def _apply_jobs(session: Session, params: Any) -> None:
         raise UsageError("--jobs wants a number from 1 up")
     limits = replace(session.settings.limits, jobs=params["jobs"])
     session.settings = replace(session.settings, limits=limits)
-
-
-def _make_purse(params: Any) -> RunBudget | None:
-    """`--budget` and `--budget-tokens`. Raises UsageError."""
-    usd, tokens = params["budget"], params["budget_tokens"]
-    if usd is None and tokens is None:
-        return None
-    if (usd is not None and not usd > 0) or (tokens is not None and tokens < 1):
-        raise UsageError(
-            "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
-        )
-    return RunBudget(SpendingCap(usd, tokens))
 
 
 def _make_overrides(session: Session, params: Any) -> Overrides:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from orchestr.files import encode_json, encode_toml, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import delete_tree
+from orchestr.process.death_watch import act_after_death
 from orchestr.process.lease import Lease
 from orchestr.process.tree import WORKTREE, kill_marked, list_attempt_processes
 from orchestr.run.start import lease_record
@@ -46,6 +48,7 @@ from orchestr.spec.reader import list_part_files, spec_files
 from orchestr.state.layout import AGENTS_LOCK, WorkspaceLayout
 
 PATHS = "stub.json"
+MOST_SECONDS, PAUSE = 10.0, 0.1  # that ending what was left may take; between two looks
 REPOS, ORIGINS = "repos", "origins"
 CLONE = ("clone", "--quiet", "--template=", "--no-recurse-submodules")
 COPIED = r"^(user|author|committer|commit|tag|gpg)\."  # local settings that commits depend on
@@ -92,17 +95,30 @@ def hold_stub(run: FeatureRun, environ: MutableMapping[str, str]) -> Iterator[Pa
         write_atomic(folder / "orchestr.toml", encode_toml(settings))
         away = {name: environ.pop(name) for name in without_settings_variables(list(environ))}
         try:
-            yield folder
+            with act_after_death(lambda: end_processes_of(folder)):
+                yield folder
         finally:
             environ.update(away)
 
 
 def remove_stub(folder: Path) -> None:
-    """End what a killed stub run left at work, and delete the stub. Raises NotDeleted."""
-    below = str(folder) + os.sep
-    for place in {where for _, _, where in list_attempt_processes() if where.startswith(below)}:
-        kill_marked(place, variable=WORKTREE)
+    """End what a stub run left at work, and delete the stub. Raises NotDeleted."""
+    end_processes_of(folder)
     delete_tree(folder)
+
+
+def end_processes_of(folder: Path) -> None:
+    """End agents, checks and all that they started in a stub. In the real workspace an agent works
+    on when its run was killed, and the next run takes it over; nobody takes over a stub's."""
+    below, calm = str(folder) + os.sep, 0
+    end = time.monotonic() + MOST_SECONDS
+    while calm < 2 and time.monotonic() < end:  # a supervisor may be about to start its agent
+        places = {where for _, _, where in list_attempt_processes() if where.startswith(below)}
+        for place in places:
+            kill_marked(place, variable=WORKTREE)
+        calm = 0 if places else calm + 1
+        if places:
+            time.sleep(PAUSE)
 
 
 def copy_repositories(run: FeatureRun, folder: Path) -> dict[str, str]:

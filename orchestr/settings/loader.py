@@ -20,7 +20,7 @@ from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
-from orchestr.settings.news_records import FollowSettings, NotifySettings
+from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
@@ -114,6 +114,7 @@ class _SettingsLoader:
         notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
         sandbox = SandboxSettings(**self._convert_section("sandbox", raw.get("sandbox", {})))
         follow = FollowSettings(**self._convert_section("follow", raw.get("follow", {})))
+        draft = DraftSettings(**self._convert_section("draft", raw.get("draft", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -129,6 +130,7 @@ class _SettingsLoader:
             notify=notify,
             sandbox=sandbox,
             follow=follow,
+            draft=draft,
         )
 
     def _read_file(self) -> dict[str, Any]:

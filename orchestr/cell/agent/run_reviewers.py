@@ -8,9 +8,6 @@ again, a reviewer that runs is adopted.
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -35,12 +32,12 @@ from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
 from orchestr.cell.worktree.readable_checkout import readable_checkout
+from orchestr.cell.worktree.throwaway_clone import clone_at_commit, remove_clone
 from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.agent_environment import agent_git_env
 from orchestr.git.repo import CommitId, Repo
-from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -90,7 +87,7 @@ def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
 def _mark_failed(folder: Path, why: str) -> None:
     if not (folder / ANSWER).exists():
         write_atomic(folder / FAILED, f"{why}\n".encode())
-        _remove_checkout(folder / TREE)
+        remove_clone(folder / TREE)
 
 
 def _stop_outdated_reviewers(ctx: CellContext, case: ReviewCase, wanted: Collection[Path]) -> None:
@@ -127,7 +124,7 @@ def _run_reviewer(
             _mark_failed(folder, str(error))
         raise
     finally:
-        _remove_checkout(folder / TREE)
+        remove_clone(folder / TREE)
     found = replace(found, model=reviewer_model(ctx, reviewer))
     write_json(folder / ANSWER, opinions.opinion_to_row(found))
     ctx.emit(
@@ -218,7 +215,7 @@ def _read_opinion(folder: Path) -> ReviewerOpinion | None:
 
 def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path) -> None:
     """The checkout, the prompt and `launch.json`: all that the supervisor gets."""
-    tree = _clone_at_head(ctx, case.head, folder / TREE)
+    tree = clone_at_commit(ctx.repo, case.head, folder / TREE)
     session = session_to_resume(folder)
     prompt = folder / ("go-on.md" if session else "prompt.md")
     if session is None:
@@ -283,37 +280,6 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         timeout=reviewer.timeout or settings.limits.timeout,
         idle_timeout=settings.limits.idle_timeout,
     )
-
-
-def _clone_at_head(ctx: CellContext, head: CommitId, tree: Path) -> Path:
-    """A clone of its own at the head, without a remote; its files cannot be written to."""
-    _remove_checkout(tree)
-    clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
-    ctx.repo.without_lfs().run_git(*clone, str(ctx.repo.common_dir()), str(tree))
-    repo = Repo(tree).without_lfs()
-    repo.run_git("remote", "remove", "origin", answers=YES_OR_NO_REMOTE)
-    repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
-    for where, folders, files in os.walk(tree):
-        if ".git" in folders and Path(where) == tree:
-            folders.remove(".git")
-        for name in (*files, "."):
-            _set_writable(Path(where, name), write=False)
-    return tree
-
-
-def _remove_checkout(tree: Path) -> None:
-    """Take a checkout away again."""
-    if tree.is_dir():
-        for where, _, _ in os.walk(tree):
-            _set_writable(Path(where), write=True)
-        shutil.rmtree(tree, ignore_errors=True)
-
-
-def _set_writable(path: Path, *, write: bool) -> None:
-    with suppress(OSError):
-        mode = path.lstat().st_mode
-        if not stat.S_ISLNK(mode):
-            path.chmod(mode | stat.S_IWUSR if write else mode & ~0o222)
 
 
 AGAIN = """
