@@ -14,6 +14,7 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.granted import extend_key, read_grants
 from orchestr.cell.ownership import claims_of
 from orchestr.cell.pull_request.options import options_table
 from orchestr.errors import MachineFault, OrchestrError
@@ -350,7 +351,15 @@ def _values_from_files(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, A
 
 
 def attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
-    """What an attempt is for: the phase's own values and what the worktree was made from.
+    """What an attempt is for: the phase's own values, what the worktree was made from, and changes
+    of its contracts that other cells need (`orchestr.cell.granted`)."""
+    plain = plain_attempt_key(ctx, marker)
+    grants = read_grants(ctx.dir) if ctx.run.feature.contracts else None
+    return plain if grants is None else extend_key(plain, grants.items)
+
+
+def plain_attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
+    """What an attempt is for by spec, settings and worktree.
 
     The tree of an `action: push` cell is a person's, so its local head counts too.
     """

@@ -202,7 +202,7 @@ def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
 def close(
     cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "", *, tip: str | None = None
 ) -> Attempt:
-    """Record how it ended: done, failed, aborted, superseded or forgotten.
+    """Record how it ended: done, failed, blocked, aborted, superseded or forgotten.
 
     ``tip`` is where it leaves the branch; None: where it was recorded before.
     """

@@ -19,10 +19,11 @@ from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
-from orchestr.cell.inputs import phase_digest
+from orchestr.cell.granted import read_grants
+from orchestr.cell.inputs import attempt_key, phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.cell.worktree.branch_tip import find_branch_tip
-from orchestr.errors import NeedsApproval, OrchestrError, UsageError
+from orchestr.errors import NeedsAmendment, NeedsApproval, OrchestrError, UsageError
 from orchestr.settings.repo_paths import head_file, repo_path
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -57,6 +58,10 @@ class ApprovalPending(TaskFailed):  # type: ignore[misc]
     """A phase stopped at a gate: a person has to say yes."""
 
 
+class AmendmentPending(TaskFailed):  # type: ignore[misc]
+    """A cell is blocked on a contract that the run amends."""
+
+
 class TaskAction(BaseAction):  # type: ignore[misc]
     """A doit action that calls a function of ours and turns our errors into doit's."""
 
@@ -77,6 +82,8 @@ class TaskAction(BaseAction):  # type: ignore[misc]
             return (
                 ApprovalPending(str(error)) if error.state == "approval" else TaskFailed(str(error))
             )
+        except NeedsAmendment as error:
+            return AmendmentPending(str(error))
         except OrchestrError as error:
             failed = TaskFailed(str(error))
             failed.hint = error.hint  # the reporter shows it for a step that belongs to no cell
@@ -298,7 +305,7 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT:
             from orchestr.cell.pull_request.foreign_commits import has_foreign_head
 
-            return has_moved_branch(ctx) or has_foreign_head(ctx)
+            return has_moved_branch(ctx) or has_foreign_head(ctx) or has_new_grant(ctx)
         case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
@@ -331,6 +338,14 @@ def has_moved_branch(ctx: CellContext) -> bool:
         return False
     agreed = ctx.read_head()
     return agreed is None or tip != agreed.head
+
+
+def has_new_grant(ctx: CellContext) -> bool:
+    """Whether another cell needs a contract of this one changed, and the run is to make it."""
+    if not ctx.run.feature.contracts or read_grants(ctx.dir) is None:
+        return False
+    marker, done = WorktreeMarker.read(ctx.dir), ImplementRecord.read(ctx.dir)
+    return marker is not None and done is not None and done.key != attempt_key(ctx, marker)
 
 
 def free_leftover_ports(run: FeatureRun) -> None:

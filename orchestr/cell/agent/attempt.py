@@ -19,6 +19,7 @@ from orchestr.cell.agent.stop_agent import (
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
 from orchestr.cell.proof.commit_result import prove_attempt
@@ -40,7 +41,7 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
-from orchestr.errors import Interrupted, MachineFault, OrchestrError
+from orchestr.errors import Interrupted, MachineFault, NeedsAmendment, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
@@ -91,6 +92,9 @@ def carry_out_attempt(
         )
         text = add_harm(error.reason, [*filter(None, [lacks]), *harm, *restored])
         _try_record_left(ctx, attempt)
+        if isinstance(error, NeedsAmendment) and not harm:
+            close_attempt(ctx, attempt, "blocked", error.reason)
+            raise
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     done.write(ctx.dir)
@@ -170,6 +174,7 @@ def write_start_files(
 ) -> None:
     """What must be on disk before the agent starts; written again when a kill came between."""
     snapshot_branches(ctx, attempt, marker)
+    bind_attempt(ctx, attempt, marker)
     write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
 
 

@@ -22,6 +22,7 @@ from orchestr.cell.agent.prompt_template import (
     find_template_problems,
 )
 from orchestr.cell.amendment import amendment_notes
+from orchestr.cell.auto_amendment import bound_notes
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
 from orchestr.cell.pull_request.text import pull_request_url
@@ -97,7 +98,7 @@ def template_facts(
         "attempt": _attempt_facts(attempt, _last_failure(ctx, attempt)),
         "plan": plan_prompt.quote_approved_plan(ctx),
         "notes": notes,
-        "amendments": list(amendment_notes(ctx)),
+        "amendments": [*amendment_notes(ctx), *bound_notes(ctx, attempt)],
         "contracts": _foreign_contracts(ctx.run.feature, ctx.cell),
         "shared": [
             name

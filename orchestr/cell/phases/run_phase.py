@@ -79,6 +79,7 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
         if isinstance(error, CellBlocked):
             ctx.emit(EventKind.CELL_BLOCKED, phase=phase, upstream=error.upstream, reason=text,
                      hint=hint)  # fmt: skip
+            give_ports_back(ctx)
             raise
         gate = error.journal_data if isinstance(error, NeedsApproval) else {}
         ctx.emit(EventKind.PHASE_FAILED, phase=phase, reason=text, hint=hint, seconds=seconds,
