@@ -44,7 +44,7 @@ def test_a_whole_feature_is_played_and_nothing_of_it_is_real(workspace: MakeWork
     before = picture(ws)
     two = {"ORCHESTR_SET_LIMITS_JOBS": "2"}
     shown = ws.run("run", "demo", "--stub", code=1, env=two)  # a gate waits
-    assert "stub: nothing of this run was real\n" in shown.stderr
+    assert "stub: nothing of this run was real; the commands above belong into its" in shown.stderr
     assert "look at it: cd .orchestr/stub/demo && orchestr status demo" in shown.stderr
     assert picture(ws) == before
     assert not ws.starts(), "no agent of the user's was started"
