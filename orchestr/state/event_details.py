@@ -97,7 +97,7 @@ class CellWarned(Details, frozen=True, tag="cell.warned"):
 
 
 class ResultWritten(Details, frozen=True, tag="result.written"):
-    """``files``: digests by name, before they are written; ``whole``: from now on each needs one."""
+    """``files``: digests by name, before they are written; ``whole``: each file needs one now."""
 
     files: dict[str, Any] | None = None
     whole: bool = False
