@@ -17,6 +17,7 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.amendment_rounds import hand_over_waiting, plan_next_round
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
@@ -138,10 +139,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             code = self._build_targets(stub, loader, words, (), params)
             root = session.root
             place = folder.relative_to(root) if folder.is_relative_to(root) else folder
-            print_stderr("stub: nothing of this run was real")
             if params["remove_stub"] and code == ExitCode.DONE:
                 remove_stub(folder)
+                print_stderr("stub: nothing of this run was real, and its workspace is removed")
             else:
+                belong = "the commands above belong into its workspace"
+                print_stderr(f"stub: nothing of this run was real; {belong}")
                 print_stderr(f"look at it: cd {place} && orchestr status {features[0]}")
         return code
 
@@ -236,11 +239,19 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
+            hand_over_waiting(goals)  # of a run that was killed
             code = int(super().execute(params, tasks)) if tasks else 0
+            left = False
+            while not signals.count and (more := plan_next_round(goals, reporter)) is not None:
+                left |= more.left
+                reporter = params["reporter"] = Reporter(runs)
+                loader.selections = more.selections
+                self.dep_manager = None  # doit has closed it
+                code = int(super().execute(params, [*more.tasks, *theirs]))
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
-                exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
+                exit_code = ExitCode.FAILED if code or reporter.blocked or left else ExitCode.DONE
             link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
                 finish_run(goals, exit_code)

@@ -14,7 +14,7 @@ from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
 from orchestr.state.events import EventKind
-from orchestr.tasks.generate import ApprovalPending
+from orchestr.tasks.generate import AmendmentPending, ApprovalPending
 from orchestr.views.terminal.output import print_stderr
 
 PREFIX = "feature:"
@@ -29,6 +29,7 @@ class Reporter:
         self.runs = runs
         self.blocked: dict[tuple[str, str], str] = {}
         self.waiting: dict[tuple[str, str], str] = {}  # cells at a gate, and those behind them
+        self.amending: set[tuple[str, str]] = set()  # cells blocked on a contract
         self.failed: list[str] = []
         self.others: list[str] = []
 
@@ -70,7 +71,9 @@ class Reporter:
                 if hint:
                     print_stderr(f"  hint: {hint}")
             return
-        if isinstance(fail, ApprovalPending):
+        if isinstance(fail, AmendmentPending):
+            self.amending.add((feature, cell))
+        elif isinstance(fail, ApprovalPending):
             self.failed.append(name)
             self.waiting.setdefault((feature, cell), cell)
         elif isinstance(fail, UnmetDependency):
@@ -118,6 +121,11 @@ class Reporter:
         """Whether it only waits for a person: what failed is named before it."""
         _, _, rest = culprit.removeprefix(PREFIX).partition(":")
         return (feature, rest.partition(":")[0]) in self.waiting
+
+    def stuck_cells(self, feature: str) -> set[str]:
+        """The cells of a feature that failed, or wait for a person."""
+        failed = (name.removeprefix(PREFIX).split(":") for name in self.failed)
+        return {parts[1] for parts in failed if parts[0] == feature and len(parts) > 1}
 
     def cleanup_error(self, exception: BaseFail) -> None:
         print_stderr(f"error: {exception.message}")
