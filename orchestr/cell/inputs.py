@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from typing import Any
 
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.ownership import claims_of
 from orchestr.cell.pull_request.options import options_table
 from orchestr.errors import MachineFault, OrchestrError
@@ -102,7 +102,12 @@ def _contracts(ctx: CellContext) -> list[dict[str, str]]:
 def reviewer_model(ctx: CellContext, reviewer: Reviewer) -> str:
     """The model that a reviewer reads with: the spec's, else the settings'; empty for the agent's
     own choice. Not in the digest, which is older: the opinions name it."""
-    agent = ctx.run.settings.agents.get(reviewer.agent)
+    return reviewer_model_of(ctx.run, reviewer)
+
+
+def reviewer_model_of(run: FeatureRun, reviewer: Reviewer) -> str:
+    """The same for a reviewer of no cell."""
+    agent = run.settings.agents.get(reviewer.agent)
     return reviewer.model or (agent.model if agent is not None else None) or ""
 
 

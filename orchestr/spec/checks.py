@@ -83,11 +83,18 @@ def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RepairRounds:
-    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened."""
+    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened.
+
+    ``audit`` is the feature's (`Feature.audit_rounds`); in a cell's record it is always None.
+    """
 
     checks: Annotated[fields.Rounds, Doc("after red checks")] = 4
     reviews: Annotated[fields.Rounds, Doc("after blockers of reviewers")] = 3
     follow: Annotated[fields.Rounds, Doc("after the pull request opened")] = 3
+    audit: Annotated[
+        fields.Rounds | None,
+        Doc("after a red audit; stands at the top of the file, default 4 with an audit"),
+    ] = None
 
 
 ANYWHERE = StandsIn("cell", "defaults", "feature")

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from orchestr.spec import fields
-from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
+from orchestr.spec.checks import (
+    NOTHING,
+    Contract,
+    CrossCheck,
+    Gate,
+    ProofRequirements,
+    Reviewer,
+)
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 from orchestr.spec.product import Product, Statements, Structure
@@ -22,6 +29,8 @@ from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 NOWHERE = StandsIn()
 IN_METADATA = StandsIn("metadata")
 IN_DEFAULTS = StandsIn("cell", "defaults")
+AUDIT = "audit"  # the last step of a feature that has one: `feature:NAME:audit`
+AUDIT_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,22 @@ class Feature:
     non_goals: Annotated[
         Statements, Doc("what is not part of it", ["hybrid keys", "a migration of old keys"])
     ] = ()
+
+    auditors: Annotated[
+        tuple[Reviewer, ...],
+        Doc("agents that judge the merged work of all cells at its end", [{"agent": "my-agent"}]),
+    ] = ()
+    audit_rounds: Annotated[int | None, NOWHERE] = None  # `repair: {audit: N}`
+
+    @property
+    def has_audit(self) -> bool:
+        """Whether the feature ends with an audit: it has auditors, or repairs its cross checks."""
+        return bool(self.auditors or (self.cross_checks and self.audit_rounds is not None))
+
+    @property
+    def most_audit_rounds(self) -> int:
+        """How many times a red audit may send work back to its owners."""
+        return AUDIT_ROUNDS if self.audit_rounds is None else self.audit_rounds
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""
