@@ -192,6 +192,9 @@ class Feature:
     non_goals: Annotated[
         Statements, Doc("what is not part of it", ["hybrid keys", "a migration of old keys"])
     ] = ()
+    lock: Annotated[
+        bool, Doc("`true`: the first run writes a lock, and later changes of it need an amendment")
+    ] = False
 
     auditors: Annotated[
         tuple[Reviewer, ...],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.errors import SpecError
-from orchestr.spec.yaml_source import parse
+from orchestr.spec.yaml_source import Source, make_document
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both
@@ -146,7 +146,7 @@ cells:
 )
 def test_the_hint_names_what_is_wrong_in_the_line(cells: str, hint: str) -> None:
     with pytest.raises(SpecError) as caught:
-        parse("specs/f.yaml", (HEAD + cells).encode())
+        make_document(Source("specs/f.yaml", (HEAD + cells).encode()))
     assert hint in str(caught.value)
 
 
