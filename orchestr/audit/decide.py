@@ -15,7 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orchestr.audit.findings import Finding, FindingState, Place, Verdict, judge_findings, red_digest
+from orchestr.audit.findings import (
+    Finding,
+    FindingState,
+    Place,
+    Verdict,
+    judge_findings,
+    red_digest,
+)
 from orchestr.spec.path_patterns import match_paths
 
 MOST_REPAIRS = 6  # of all owners, in one series of audits

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from orchestr.codec import ExtensibleRecord, Record
+from orchestr.codec import Record
 from orchestr.state.results import digest
 
 
@@ -35,7 +35,7 @@ class Place(Record, frozen=True):
         return f"{text}:{self.line}" if self.line else text
 
 
-class Finding(ExtensibleRecord, frozen=True, kw_only=True):
+class Finding(Record, frozen=True, kw_only=True):
     """One statement and what was found of it.
 
     ``source`` is who found it (`cross checks in app`, `auditor eve`), ``evidence`` what shows it.

@@ -18,6 +18,8 @@ from orchestr.cell.context import FeatureRun
 from orchestr.cell.inputs import reviewer_model_of
 from orchestr.cell.phases.cross_checks import cross_check_digest
 from orchestr.codec import ExtensibleRecord, Record, read_json_record, write_json_record
+from orchestr.errors import SpecError
+from orchestr.spec.lock import find_chain_fault, lock_path, read_spec_lock
 from orchestr.spec.records import Feature
 from orchestr.state.results import digest
 
@@ -35,7 +37,7 @@ class PendingRepair(Record, frozen=True):
     words: str
 
 
-class AuditRound(ExtensibleRecord, frozen=True, kw_only=True):
+class AuditRound(Record, frozen=True, kw_only=True):
     """One round of the series: what was red, and who was asked to repair it."""
 
     red: str
@@ -116,8 +118,17 @@ def list_statements(feature: Feature) -> tuple[str, ...]:
 
 
 def find_cap(run: FeatureRun) -> str:
-    """Why the verdict is partial at best: the chain of the spec's lock is broken. "" else."""
-    return ""
+    """Why the verdict is partial at best: the chain of the spec's lock is broken, or it cannot be
+    read. "" for a whole chain, and for a spec without a lock."""
+    path = run.layout.root / lock_path(run.feature.path)
+    if not path.exists():
+        return ""
+    try:
+        lock = read_spec_lock(path)
+    except SpecError as error:
+        return f"the lock of the spec cannot be read: {error.message}"
+    fault = find_chain_fault(lock) if lock is not None else None
+    return f"the chain of the spec's lock is broken: {fault}" if fault else ""
 
 
 def explain_missing_audit(run: FeatureRun) -> str:

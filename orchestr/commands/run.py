@@ -17,6 +17,7 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.run.audit_rounds import begin_audits, repeat_audited
 from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
@@ -96,7 +97,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         from orchestr.commands.follow import follow_features
         from orchestr.run.follow_loop import FollowOptions
 
-        names = tuple(dict.fromkeys(t.feature for t in session.parse_targets(ours)))
+        targets = session.parse_targets(ours, steps=True)
+        names = tuple(dict.fromkeys(t.feature for t in targets))
         return follow_features(session, FollowOptions(names), yes=True, as_json=params["json"])
 
     def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
@@ -106,7 +108,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         if params["jobs"] is None and "num_process" in params._non_default_keys:
             params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
-        targets = session.parse_targets(words)
+        targets = session.parse_targets(words, steps=True)
         purse = _make_purse(params)
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
@@ -114,6 +116,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             run.followed = bool(os.environ.get(FOLLOWED_BY))
         goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
+        if forced and any(target.step for target in targets):
+            raise UsageError(
+                "an audit is not forced: it is made again when a head, its spec or an auditor "
+                "changed",
+                hint="orchestr run FEATURE:CELL --force makes a new attempt of a cell",
+            )
         if params["dry_run"]:
             from orchestr.commands.plan import print_plan
 
@@ -188,11 +196,19 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
+            begin_audits(goals)
             code = int(super().execute(params, tasks)) if tasks else 0
+            failed = reporter.has_failed(code)
+            while (tasks := reporter.find_tasks_to_repeat(goals)) and not signals.count:
+                repeat_audited(goals)  # what an audit has sent back is repaired, and audited again
+                params["reporter"] = reporter = Reporter(runs)
+                self.dep_manager = None  # doit closes its database after each pass
+                code = int(super().execute(params, tasks))
+                failed |= reporter.has_failed(code)
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
-                exit_code = ExitCode.FAILED if code or reporter.blocked else ExitCode.DONE
+                exit_code = ExitCode.FAILED if failed else ExitCode.DONE
             link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
                 finish_run(goals, exit_code)

@@ -50,7 +50,8 @@ def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> li
             wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
             mine = [Target(feature, name) for name in wanted]
         needed = required_cells(run, mine, frozen)
-        forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
+        whole = [t for t in mine if t.step is None]
+        forced = [n for n in names if any(t.cell in (None, n) for t in whole) and n not in frozen]
         goals.append(
             FeatureGoals(
                 run, mine, CellSelection(frozenset(frozen), params["ignore_deps"]), needed, forced

@@ -6,6 +6,7 @@ adds only what doit alone knows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from doit.exceptions import BaseFail, UnmetDependency
@@ -13,6 +14,8 @@ from doit.globals import Globals
 from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
+from orchestr.run.goals import FeatureGoals
+from orchestr.spec.records import AUDIT
 from orchestr.state.events import EventKind
 from orchestr.tasks.generate import ApprovalPending
 from orchestr.views.terminal.output import print_stderr
@@ -31,6 +34,7 @@ class Reporter:
         self.waiting: dict[tuple[str, str], str] = {}  # cells at a gate, and those behind them
         self.failed: list[str] = []
         self.others: list[str] = []
+        self.red: set[str] = set()  # every task that failed or waits for one that did
 
     def initialize(self, tasks: Any, selected: Any) -> None:
         """doit is about to start."""
@@ -56,6 +60,9 @@ class Reporter:
         """A phase failed (its event is out already), or could not start."""
         _flush_database()
         name = task.name
+        self.red.add(name)
+        if self._waits_for_repair(name, fail):
+            return
         if not name.startswith(PREFIX):
             self.others.append(name)
             print_stderr(f"error: {name}: {fail.message}")
@@ -63,7 +70,8 @@ class Reporter:
         feature, _, rest = name.removeprefix(PREFIX).partition(":")
         cell, _, phase = rest.partition(":")
         if not phase:
-            if not cell and not isinstance(fail, UnmetDependency):
+            is_step = not cell or self._is_audit(feature, cell)
+            if is_step and not isinstance(fail, UnmetDependency):
                 self.failed.append(name)
                 print_stderr(f"error: {name}: {fail.message}")
                 hint = getattr(fail, "hint", None)
@@ -81,6 +89,38 @@ class Reporter:
                 return
             missing = [d for d in task.file_dep if f"'{d}'" in fail.message]
             self._block_on_files(feature, cell, missing or sorted(task.file_dep))
+
+    def _is_audit(self, feature: str, step: str) -> bool:
+        run = self.runs.get(feature)
+        return step == AUDIT and run is not None and run.feature.has_audit
+
+    def _waits_for_repair(self, name: str, fail: BaseFail) -> bool:
+        """Whether it is an audit that has sent work back, or waits for such a one: it has its turn
+        after the repair."""
+        back = {task for run in self.runs.values() if run.sent_back
+                for task in (f"{PREFIX}{run.feature.name}:{AUDIT}",)}  # fmt: skip
+        if name in back:
+            return True
+        waits = isinstance(fail, UnmetDependency)
+        groups = {task.removesuffix(f":{AUDIT}") for task in back}
+        return waits and (name in groups or bool({*back, *groups} & set(fail.message.split())))
+
+    def has_failed(self, code: int) -> bool:
+        """Whether anything failed but what is repeated after a repair. ``code``: doit's."""
+        return bool(self.blocked or self.failed or self.others or (code and not self._only_waits()))
+
+    def _only_waits(self) -> bool:
+        back = {run.feature.name for run in self.runs.values() if run.sent_back}
+        return bool(back) and not any(
+            name.startswith(PREFIX) and name.split(":")[1] not in back for name in self.red
+        )
+
+    def find_tasks_to_repeat(self, goals: Sequence[FeatureGoals]) -> list[str]:
+        """The tasks to run once more: those of features whose audit has sent work back, and what
+        waited for them."""
+        found = [name for goal in goals if goal.run.sent_back for name in goal.task_names]
+        waited = [n for n in self.red if not n.startswith(PREFIX) and n not in self.others]
+        return [*found, *sorted(waited)] if found else []
 
     def _block_cell(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""

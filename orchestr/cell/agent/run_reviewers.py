@@ -139,6 +139,19 @@ def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
         _mark_failed(folder, "stopped")
 
 
+def forget_answers(
+    cell_dir: Path, attempt: int, is_void: Callable[[Mapping[str, Any]], bool]
+) -> None:
+    """Put aside the answers of an attempt's reviewers that do not count any more, by their rows:
+    those reviewers are asked afresh."""
+    for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
+        with suppress(CorruptState):
+            row = read_json(folder / ANSWER)
+            if isinstance(row, dict) and is_void(row):
+                write_atomic(folder / FAILED, b"put aside\n")
+                (folder / ANSWER).rename(folder / f"former-{ANSWER}")
+
+
 def _mark_failed(folder: Path, why: str) -> None:
     if not (folder / ANSWER).exists():
         write_atomic(folder / FAILED, f"{why}\n".encode())

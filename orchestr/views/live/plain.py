@@ -22,6 +22,7 @@ from orchestr.state.event_details import (
     AttemptLimited,
     AttemptOpened,
     AttemptStarted,
+    AuditDone,
     CellAdopted,
     CellAmended,
     CellForgotten,
@@ -217,6 +218,12 @@ def _event_words(event: Event) -> list[str]:
             return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
         case ReviewDone():
             return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
+        case AuditDone():
+            told = f"audit: {_text(details.verdict)}: {_text(details.told)}"
+            owners = ", ".join(map(str, details.owners or ()))
+            more = f"; repaired by {owners}" if owners else ""
+            stop = _text(details.stop)
+            return [f"{told}{more}{f' ({stop})' if stop else ''}"]
         case AttemptAdopted():
             return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
         case AttemptLimited():
