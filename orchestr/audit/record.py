@@ -63,6 +63,11 @@ class AuditRecord(ExtensibleRecord, frozen=True, kw_only=True):
     pending: tuple[PendingRepair, ...] = ()
 
     @property
+    def is_green(self) -> bool:
+        """Whether the feature is certified."""
+        return self.verdict is Verdict.PASSED
+
+    @property
     def series(self) -> SeriesState:
         """What the series has done; nothing where it is over."""
         if not self.is_open or not self.rounds:
@@ -138,7 +143,7 @@ def explain_missing_audit(run: FeatureRun) -> str:
     record = read_current_audit(run)
     if record is None:
         return "audit: not made for these heads"
-    if record.verdict is Verdict.PASSED:
+    if record.is_green:
         return ""
     return f"audit: {describe_audit(record)}"
 

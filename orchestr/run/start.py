@@ -35,7 +35,7 @@ from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
 from orchestr.tasks.finish_feature import link_published_cells
-from orchestr.tasks.stale import forecast_selection
+from orchestr.tasks.stale import audit_reasons, forecast_selection
 from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import confirm_reasons, print_stderr
@@ -78,7 +78,8 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
     reasons: list[str] = []
     cells = 0
     for goal in goals:
-        if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
+        paid_by_any = paid_agents(goal.run, goal.cells) or paid_auditors(goal, moving=True)
+        if yes or not (goal.run.forge.real or paid_by_any):
             continue
         may = _phases_to_run(goal, forced)
         cells += len(may)
@@ -86,6 +87,7 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
             goal.run,
             [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
         )
+        paid |= paid_auditors(goal, moving=bool(may))
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
         if may and goal.run.forge.real:
@@ -110,6 +112,18 @@ def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
     chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
     return {name for name in chosen if run.agent_adapter(name).paid}
+
+
+def paid_auditors(goal: FeatureGoals, *, moving: bool) -> set[str]:
+    """The paid agents that this run's audit may start: auditors, and the owners who repair.
+    ``moving``: a cell may come out otherwise."""
+    run = goal.run
+    if not any(target.cell is None for target in goal.targets):
+        return set()
+    if not audit_reasons(run) and not (moving and run.feature.has_audit):
+        return set()
+    found = {one.agent for one in run.feature.auditors if run.agent_adapter(one.agent).paid}
+    return found | (paid_agents(run, goal.cells) if run.feature.most_audit_rounds else set())
 
 
 def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:

@@ -254,7 +254,7 @@ def _event_words(event: Event) -> list[str]:
         case LandRepair():
             return [f"repair {_count(details.number)}: {headline(details.reason)}"]
         case LandAllowed():
-            return [f"may land in spite of red cross checks: {headline(details.reason)}"]
+            return [f"may land in spite of what is red: {headline(details.reason)}"]
         case LandDone():
             more = describe_resolved(details)
             return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}{more}"]
