@@ -93,7 +93,7 @@ class RepairRounds:
     follow: Annotated[fields.Rounds, Doc("after the pull request opened")] = 3
     audit: Annotated[
         fields.Rounds | None,
-        Doc("after a red audit; stands at the top of the file, default 4 with an audit"),
+        Doc("after a red audit; stands at the top of the file, default 4 with an audit", 4),
     ] = None
 
 

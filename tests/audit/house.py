@@ -54,10 +54,17 @@ BAD = finding("failed", ("lib", "greeting.txt"))
 
 
 def audited(
-    root: Path, *, auditor: str = judge(BAD), work: Mapping[str, str] = WORK, **top: Any
+    root: Path,
+    *,
+    auditor: str = judge(BAD),
+    work: Mapping[str, str] = WORK,
+    cells: Mapping[str, Mapping[str, Any]] = CELLS,
+    **top: Any,
 ) -> House:
     """A workspace whose feature ends with an audit by `eve`, or by cross checks alone."""
-    house = House.build(root, CELLS, agent=AGENT, repos=("app", "lib"))
+    house = House.build(
+        root, cells, agent=AGENT, repos=sorted({cell["repo"] for cell in cells.values()})
+    )
     env = {"AGENT_LOG": str(house.log), "AGENT_DIR": str(house.agents)}
     table = {"kind": "command", "run": ["sh", "auditor.sh"], "env": env}
     house.settings(agents={"default": "sh", "eve": table}, limits={"grace": "0.3s"})
@@ -66,7 +73,7 @@ def audited(
     for cell, text in work.items():
         house.script(cell, text)
     top = {"auditors": [{"agent": "eve"}], "done_means": [GREETS], **top}
-    house.spec(CELLS, **{name: value for name, value in top.items() if value is not None})
+    house.spec(cells, **{name: value for name, value in top.items() if value is not None})
     return house
 
 
