@@ -1,5 +1,6 @@
 """Every workspace's two lines, and this project's own tasks: `test`, `lint`, `check`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ LINTERS = {
 def pytest_command(paths: list[str] | None) -> list[str]:
     """The command of the task `test`; `paths` are the words after its name.
 
-    The whole suite waits for processes more than it computes: three workers on two cores.
+    The whole suite waits for processes and disks, too: a worker more than there are cores. Five at
+    most: the tests have five ranges of ports.
     """
-    words = paths or ["-n", "3", "--dist", "worksteal"]
+    workers = min(max(os.cpu_count() or 2, 2) + 1, 5)
+    words = paths or ["-n", str(workers), "--dist", "worksteal"]
     return [PYTHON, "-m", "pytest", *words]
 
 

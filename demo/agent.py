@@ -1,4 +1,5 @@
-"""The scripted worker of the demo: plays a coding agent for the cells of specs/mlkem.yaml.
+"""The scripted worker of the demo: plays a coding agent for the cells of specs/mlkem.yaml, and of
+the small feature sdk-version that demo/drafter.py drafts.
 
 It is run as any command agent is: cwd is the cell's worktree, the prompt is in
 $ORCHESTR_PROMPT_FILE, what it may know of other cells in ORCHESTR_UPSTREAM_<CELL>_*. It
@@ -253,6 +254,55 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
+TEST_VERSION = '''"""Sleeps until an SDK says that it supports sdk-version."""
+
+import re
+import subprocess
+import unittest
+
+import tdfs
+
+
+class Version(unittest.TestCase):
+    def test_every_sdk_says_its_version(self) -> None:
+        awake = [cli for cli in tdfs.clis() if tdfs.supports(cli, "sdk-version")]
+        if not awake:
+            self.skipTest("no SDK supports sdk-version")
+        for cli in awake:
+            with self.subTest(cli):
+                said = subprocess.check_output(["sh", cli, "version"], text=True)
+                self.assertTrue(re.fullmatch(r"[a-z-]+ \\d+\\.\\d+\\.\\d+\\n", said))
+'''
+
+
+def version_tests() -> None:
+    """The dormant test of the feature sdk-version."""
+    Path("xtest/test_version.py").write_text(TEST_VERSION, encoding="utf-8")
+    insert(
+        "xtest/tdfs.py",
+        r'^    "mechanism-rsa-4096",\n',
+        '    "sdk-version",\n',
+        unless="sdk-version",
+    )
+    run_tests()
+
+
+def sdk_version(cli: str) -> None:
+    """An SDK's command line names its version."""
+    last = r"^  mechanism-ec-curves-384-521\) exit 0 ;;\n"
+    insert(cli, last, "  sdk-version) exit 0 ;;\n", unless="sdk-version)")
+    said = f'version) echo "{setting("ORCHESTR_REPO")} 1.0.0" ;;\n'
+    insert(cli, r'^case "\$1" in\n', said, unless="version) echo")
+    run_tests()
+
+
+VERSION_PARTS: dict[str, Callable[[], None]] = {
+    "tests": version_tests,
+    "java-sdk": lambda: sdk_version("sdk/cli.sh"),
+    "web-sdk": lambda: sdk_version("lib/cli.sh"),
+}
+
+
 HOMES = {"platform-proto": "proto", "platform-service": "service", "platform-go-sdk": "sdk",
          "java-sdk": "sdk", "web-sdk": "lib"}  # fmt: skip
 
@@ -273,7 +323,8 @@ def main() -> int:
     prompt = Path(setting("ORCHESTR_PROMPT_FILE")).read_text(encoding="utf-8")
     if not prompt.strip():
         raise give_up("the prompt is empty")
-    play = PARTS.get(cell)
+    parts = VERSION_PARTS if setting("ORCHESTR_FEATURE") == "sdk-version" else PARTS
+    play = parts.get(cell)
     if play is None:
         raise give_up(f"I have no script for the cell {cell}")
     repair = os.environ.get("ORCHESTR_REPAIR")

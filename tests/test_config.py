@@ -15,6 +15,7 @@ from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
+    DraftSettings,
     FollowSettings,
     ForgeSettings,
     LandingSettings,
@@ -460,7 +461,7 @@ def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
         "workspace": WorkspaceSettings, "repos": RepoSettings, "agents": AgentSettings,
         "limits": LimitSettings, "checks": CheckSettings, "ports": PortSettings,
         "forge": ForgeSettings, "landing": LandingSettings, "notify": NotifySettings,
-        "sandbox": SandboxSettings, "follow": FollowSettings,
+        "sandbox": SandboxSettings, "follow": FollowSettings, "draft": DraftSettings,
     }  # fmt: skip
 
     assert KEYS_OF_SECTIONS.keys() == records.keys()

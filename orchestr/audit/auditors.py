@@ -17,7 +17,6 @@ from orchestr.audit.findings import Finding, FindingState
 from orchestr.audit.prompt import build_audit_prompt
 from orchestr.audit.record import list_statements
 from orchestr.audit.scope import FileFinder
-from orchestr.cell.agent.reviewer_checkout import CheckoutPart
 from orchestr.cell.agent.run_reviewers import (
     AnswerForm,
     ReviewCase,
@@ -26,6 +25,7 @@ from orchestr.cell.agent.run_reviewers import (
 )
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.worktree.clone_guard import GUARD
+from orchestr.cell.worktree.throwaway_clone import CheckoutPart
 from orchestr.cell.worktree.worktree_guard import guard_worktree, recover_worktree
 from orchestr.codec import replace as replace_record
 from orchestr.git.repo import CommitId

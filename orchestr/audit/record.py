@@ -19,7 +19,7 @@ from orchestr.cell.inputs import reviewer_model_of
 from orchestr.cell.phases.cross_checks import cross_check_digest
 from orchestr.codec import ExtensibleRecord, Record, read_json_record, write_json_record
 from orchestr.errors import SpecError
-from orchestr.spec.lock import find_chain_fault, lock_path, read_spec_lock
+from orchestr.spec.lock import find_chain_fault, read_spec_lock
 from orchestr.spec.records import Feature
 from orchestr.state.results import digest
 
@@ -125,7 +125,7 @@ def list_statements(feature: Feature) -> tuple[str, ...]:
 def find_cap(run: FeatureRun) -> str:
     """Why the verdict is partial at best: the chain of the spec's lock is broken, or it cannot be
     read. "" for a whole chain, and for a spec without a lock."""
-    path = run.layout.root / lock_path(run.feature.path)
+    path = run.layout.root / run.feature.lock_path
     if not path.exists():
         return ""
     try:

@@ -25,8 +25,8 @@ IN_WORKTREE = "worktree"  # the place of checks that run where the author worked
 
 
 def definition_digest(check: CheckDef) -> str:
-    """A stable digest of what a check is; its name and time limit do not count."""
-    row = check_to_row(replace(check, name="", timeout=1.0))
+    """A stable digest of what a check is; its name, time limit and turn do not count."""
+    row = check_to_row(replace(check, name="", timeout=1.0, exclusive=False))
     return _digest_json([SCHEMA, check.verdict_version, row])
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from orchestr.checks import make_check
 from orchestr.checks.base import CheckRequest, CheckResult, CommandWall, Failure
 from orchestr.checks.cache import IN_WORKTREE, ResultCache, cache_key
 from orchestr.checks.room import log_tail
+from orchestr.process.file_lock import NoFileLocks
 from orchestr.spec.checks import CheckDef
+from orchestr.state.host_turn import hold_host_turn
 
 SHORT = 2000  # characters of a message where all failures are listed
 LISTED = 30  # failures that are listed with their messages
@@ -40,7 +42,9 @@ class SuiteRequest:
     ``is_unchanged`` says afterwards that the worktree still shows the head, so that no kill leaves
     a result that is worth nothing. ``read_inputs`` gives what stands for ``tree`` where a check
     names what it ``reads``; None: that is not looked at. ``shown_as`` is the path that results name
-    instead of ``worktree``: where their reader can change something.
+    instead of ``worktree``: where their reader can change something. ``owner`` names whose checks
+    they are for those who wait for an exclusive one, ``tell_wait`` is called with what one of
+    these waits for, and with None when it goes on.
     """
 
     worktree: Path
@@ -59,6 +63,8 @@ class SuiteRequest:
     shown_as: Path | None = None
     is_unchanged: Callable[[], bool] = lambda: True
     read_inputs: Callable[[tuple[str, ...]], str] | None = None
+    owner: str = "a check"
+    tell_wait: Callable[[str | None], None] = lambda _: None
 
     def rename_paths(self, text: str) -> str:
         """``text`` with ``shown_as`` for ``worktree``, also where that is written without links."""
@@ -78,9 +84,11 @@ def run_suite(
     slot: Slot = nullcontext,
     listener: Callable[[CheckResult], None] | None = None,
 ) -> tuple[CheckResult, ...]:
-    """The results in the order of ``checks``. ``slot`` is held while one check runs.
+    """The results in the order of ``checks``. ``slot`` is held while one check runs, and this
+    host's turn by one that is exclusive; its time limit begins when it has both.
 
-    When the run is stopped, the results end with the stopped one.
+    When the run is stopped, the results end with the stopped one; Interrupted is raised when that
+    comes while one waits.
     """
     results: list[CheckResult] = []
     for number, check in enumerate(checks, start=1):
@@ -112,7 +120,12 @@ def _run_one_check(
         return replace(known, name=check.name)
     passed_on = {n: request.environ[n] for n in check.pass_env if n in request.environ}
     place = request.folder / f"{number:03d}-{file_name_slug(check.name)}"
-    with slot():
+    with ExitStack() as held:
+        if check.exclusive:  # first: who waits for a turn keeps no slot from others
+            refused = _take_turn(check, request, held)
+            if refused is not None:
+                return refused
+        held.enter_context(slot())
         result = make_check(check).run(
             CheckRequest(
                 worktree=request.worktree,
@@ -135,6 +148,17 @@ def _run_one_check(
     if cache is not None and result.passed and request.is_unchanged():
         cache.save(key, result)
     return result
+
+
+def _take_turn(check: CheckDef, request: SuiteRequest, held: ExitStack) -> CheckResult | None:
+    """Hold this host's turn of exclusive checks; a result where it has no such thing."""
+    holder = f"{request.owner}, check {check.name}"
+    try:
+        held.enter_context(hold_host_turn(holder, request.stop, request.tell_wait))
+    except (NoFileLocks, OSError) as error:
+        words = f"it cannot run alone on this host: {error}"
+        return CheckResult(check.name, str(check.kind), False, words, unavailable=True)
+    return None
 
 
 def _rename_result(result: CheckResult, rename: Callable[[str], str]) -> CheckResult:

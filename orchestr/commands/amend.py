@@ -1,7 +1,9 @@
-"""`amend FEATURE:CELL [--dry-run]`: hand what a cell needs changed in a contract to its owner.
+"""`amend`, in two forms: a contract for a cell that needs it, and a spec that is locked.
 
-The line goes to the owner's `todo:` in the spec; the record is marked afterwards, so a kill between
-the two only finds the line there already. The next `run` builds the owner, then the cell.
+`amend FEATURE:CELL` hands what a cell needs changed in a contract to its owner. The line goes to
+the owner's `todo:` in the spec; the record is marked afterwards, so a kill between the two only
+finds the line there already. The next `run` builds the owner, then the cell. The other form is in
+`orchestr.commands.base.amend_spec`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from orchestr.cell.amendment import Amendment, AmendmentItem
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
 from orchestr.cell.upstreams import list_all_upstreams
-from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.amend_spec import amend_specs
+from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.files import write_atomic
@@ -32,24 +35,44 @@ from orchestr.views.terminal.output import write_stdout
 
 
 class Amend(PlainVerb):
-    """Writes one line into a spec, and the journal; starts nothing."""
+    """Writes into a spec or its lock, and the journal; starts nothing.
 
-    doc_purpose = "hand a needed change of a contract to the cell that owns it"
-    doc_usage = "FEATURE:CELL ... [--dry-run]"
+    A feature: its spec is locked, and fields were changed that are. A cell: its agent needs a
+    change in a contract of another cell.
+    """
+
+    doc_purpose = "change a locked spec, or a contract that another cell owns"
+    doc_usage = "FEATURE ... --reason TEXT | FEATURE:CELL ..."
     help_group = "build"
     examples = (
+        ("amend mlkem --reason 'Java only'", "let what was changed in a locked spec count"),
+        ("amend mlkem --dry-run", "the locked fields that were changed, before and after"),
         ("amend mlkem:java-sdk --dry-run", "the change of the spec that its agent asks for"),
         ("amend mlkem:java-sdk", "take it: the owner of the contract does the work"),
     )
-    cmd_options = (flag_option("dry-run", "show the change of the spec and leave it as it is"),)
+    cmd_options = (
+        value_option("reason", "why a locked field is changed, for the lock and the journal"),
+        flag_option("dry-run", "show what would be written, and leave it as it is"),
+    )
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
-        """One cell after the other; the first that cannot be amended ends it."""
+        """One name after the other; the first that cannot be amended ends it."""
         if not args:
-            raise UsageError("which cell?", hint="orchestr amend FEATURE:CELL")
+            raise UsageError(
+                "which feature, or which cell?",
+                hint="orchestr amend FEATURE --reason TEXT, or orchestr amend FEATURE:CELL",
+            )
         targets = session.parse_targets(args)
-        if any(target.phase or not target.cell for target in targets):
+        if any(target.phase for target in targets):
             raise UsageError("cells are amended as a whole", hint="orchestr amend FEATURE:CELL")
+        if all(target.cell is None for target in targets):
+            return amend_specs(session, [target.feature for target in targets],
+                               reason=params["reason"], dry_run=params["dry-run"])  # fmt: skip
+        if params["reason"] is not None or any(target.cell is None for target in targets):
+            raise UsageError(
+                "a locked spec and a contract are amended by commands of their own",
+                hint="orchestr amend FEATURE --reason TEXT; orchestr amend FEATURE:CELL",
+            )
         for ctx in session.select_cells(targets):
             hand_over_amendment(session, ctx, dry_run=params["dry-run"])
         return 0

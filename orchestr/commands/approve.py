@@ -1,5 +1,7 @@
 """`approve FEATURE[:CELL] ... [--gate G] [--reject --reason TEXT] [--yes]`: answers at gates.
 
+`approve spec:NAME` is another thing: a draft becomes a spec (`commands.base.approve_draft`).
+
 Shows exactly what the answer is about, asks, and records who, when and on which digest. Needs no
 lease: a run that waits at the gate sees the answer and goes on.
 """
@@ -27,17 +29,20 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.results import read_url
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_paged, write_stdout
 
+DRAFT = "spec:"
+
 
 class Approve(PlainVerb):
     """One answer to one gate of a cell, one after the other."""
 
-    doc_purpose = "say yes or no to a cell's plan, or to what it would publish"
-    doc_usage = "FEATURE[:CELL] ..."
+    doc_purpose = "say yes or no to a cell's plan, to what it would publish, or to a draft"
+    doc_usage = "FEATURE[:CELL] ... | spec:NAME ..."
     help_group = "build"
     examples = (
         ("approve mlkem:java-sdk", "show what waits for your yes, and ask"),
         ("approve 'mlkem:*-sdk'", "each of them that waits, one after the other"),
         ("approve mlkem:java-sdk --reject --reason 'keep the old key type'", "its agent is told"),
+        ("approve spec:mldsa", "the plan and the diff of a draft, then its spec is written"),
     )
     cmd_options = (
         value_option("gate", "plan or publish (default: the one that waits)"),
@@ -56,6 +61,9 @@ class Approve(PlainVerb):
         if reason and not params["reject"]:
             raise UsageError("--reason is for --reject", hint="orchestr help approve")
         refusal = reason if params["reject"] else None
+        drafts = [word for word in args if word.startswith(DRAFT)]
+        if drafts:
+            return _approve_drafts(session, params, args, refusal)
         targets = session.parse_targets(args)
         alone = targets[0].cell is not None and len(targets) == 1
         cells = session.select_cells(targets)
@@ -66,6 +74,22 @@ class Approve(PlainVerb):
         for ctx in cells:
             _ask_and_record(session, ctx, params, refusal)
         return int(ExitCode.DONE)
+
+
+def _approve_drafts(session: Session, params: Any, args: list[str], refusal: str | None) -> int:
+    """`approve spec:NAME`. Raises UsageError for what is no draft, or a no to one."""
+    from orchestr.commands.base.approve_draft import approve_draft
+    from orchestr.commands.base.drafting import read_names
+
+    if refusal is not None or params["gate"]:
+        hint = "say in specs/NAME.md what is to change, then: orchestr draft NAME"
+        raise UsageError("a draft has no gate and takes no refusal", hint=hint)
+    strangers = [word for word in args if not word.startswith(DRAFT)]
+    if strangers:
+        raise UsageError(f"{strangers[0]} is no draft: approve it by itself")
+    for name in read_names(args):
+        approve_draft(session, name, yes=params["yes"])
+    return int(ExitCode.DONE)
 
 
 def _waits(ctx: CellContext, named: str | None) -> bool:

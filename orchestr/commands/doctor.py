@@ -19,7 +19,7 @@ from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
 from orchestr.commands.base.options import flag_option
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import CorruptState, OrchestrError
+from orchestr.errors import CorruptState, OrchestrError, SpecError, UsageError
 from orchestr.git.repo import Repo, git_version
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktree_list import WorktreeEntry
@@ -36,7 +36,7 @@ from orchestr.sandbox.mounts import SandboxError
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
-from orchestr.state.layout import create_state_dirs
+from orchestr.state.layout import AGENTS_LOCK, create_state_dirs
 from orchestr.state.registry import Registry
 from orchestr.views.terminal.output import write_stdout
 
@@ -47,18 +47,28 @@ class Doctor(PlainVerb):
     doc_purpose = "look for what is broken, with the remedy for each finding"
     doc_usage = "[FEATURE]"
     help_group = "workspace"
-    examples = (("doctor", "look for what is broken, with the remedy for each"),)
+    examples = (
+        ("doctor", "look for what is broken, with the remedy for each"),
+        ("doctor --lock-agents", "note the agents' versions and models for the team"),
+    )
     cmd_options = (
         flag_option("fix", "release dangling registry entries, make a lost registry again"),
+        flag_option(
+            "lock_agents",
+            "write agents.lock.toml: kinds, versions and models of the agents in use",
+            long="lock-agents",
+        ),
     )
 
     def reads_only(self, words: Sequence[str]) -> bool:
-        """Without `--fix` (or the beginning of it) nothing is changed."""
-        return not any(word.startswith("--f") for word in words)
+        """Without `--fix` and `--lock-agents` (or their beginnings) nothing is changed."""
+        return not any(word.startswith(("--f", "--l")) for word in words)
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
         """Exit 1 when an error was found."""
         create_state_dirs(session.layout)
+        if params["lock_agents"]:
+            return lock_agents(session)
         features = [session.parse_target(a).feature for a in args] or list(session.specs.features)
         found: dict[str, Diagnostic] = {}
         for problem in session.specs.problems:
@@ -97,6 +107,30 @@ class Doctor(PlainVerb):
             return diagnose_cell(ctx, fix=fix)
         except CorruptState as error:
             return [Diagnostic("error", error.message, error.hint or f"orchestr run {ctx.name}")]
+
+
+def lock_agents(session: Session) -> int:
+    """Write `agents.lock.toml` for all features. Raises SpecError for a spec that cannot be read,
+    UsageError for an agent that cannot be used: its version would be missing without a word."""
+    from orchestr.run.agents_lock import gather_agents, merge_agents, write_agents_lock
+
+    if session.specs.problems:
+        raise SpecError(session.specs.problems)
+    runs = [session.load_run(name) for name in session.specs.features]
+    agents = merge_agents(
+        [gather_agents([run.cell_context(p.name) for p in run.plan.cells]) for run in runs]
+    )
+    for name in agents:
+        why = runs[0].agent_adapter(name).explain_unusable()
+        if why is not None:
+            raise UsageError(f"agent {name}: {why}", hint=f"install it, or change [agents.{name}]")
+    changed = write_agents_lock(session.root, agents)
+    for name, facts in sorted(agents.items()):
+        models = ", ".join(facts.models) or "its own choice"
+        version = facts.version or "unknown"
+        write_stdout(f"{name}  {facts.kind}, version {version}, model {models}\n")
+    write_stdout(f"{AGENTS_LOCK} {'written' if changed else 'is up to date'}\n")
+    return 0
 
 
 def _describe_workspace(session: Session) -> list[str]:
@@ -323,8 +357,10 @@ def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
                 for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
                     open_markers.add(reviewer_work(folder, newest.number).marker)
     here = (str(session.layout.worktrees), str(session.layout.state))
+    stubs = str(session.layout.state / "stub")  # workspaces of their own
     for pid, marker, worktree in list_attempt_processes():
         mine = marker.split("/")[0] in idle and worktree.startswith(here)
+        mine = mine and not worktree.startswith(stubs)
         if mine and marker not in open_markers:
             text = f"process {pid} was left behind by {_describe_owner(marker)}"
             found.append(Diagnostic("warning", text, f"kill {pid}"))

@@ -18,7 +18,7 @@ from orchestr.run.workspace import Session, suggest_name
 from orchestr.spec.phases import Phase
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
-from orchestr.views.model import FeatureStatus
+from orchestr.views.model import FeatureStatus, lock_lines
 from orchestr.views.query import evidence
 from orchestr.views.query.audit import audit_facts
 from orchestr.views.query.explain import collect_grounds
@@ -68,7 +68,8 @@ class Explain(PlainVerb):
                     continue
                 now = datetime.now(UTC)
                 proof = [*evidence.describe_proofs(ctx, status.cell_facts(name).approvals),
-                         *_cross_check_lines(status, ctx.cell.repo)]  # fmt: skip
+                         *_cross_check_lines(status, ctx.cell.repo),
+                         *lock_lines(status)]  # fmt: skip
                 found = forecasts.get(name)
                 stale = found is not None and Phase.IMPLEMENT in found.phases
                 accept = acceptance_hint(ctx) if stale else None

@@ -16,6 +16,7 @@ from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
+from orchestr.tasks.loader import OTHERS
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -39,7 +40,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         """Move result files aside under the feature's lease, then drop doit's rows."""
         session: Session = attach_loader(self).session
         others = self.loader.dodo_tasks
-        foreign = [word for word in args if word in others or word.startswith("repo:")]
+        foreign = [word for word in args if word in others or word.startswith(OTHERS)]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
             raise UsageError("what shall be forgotten?", hint="orchestr list")

@@ -74,6 +74,9 @@ class Init(PlainVerb):
         program = (
             shlex.quote(str(Path(sys.executable).with_name("orchestr"))) if came else "orchestr"
         )
+        if SETTINGS in result.written:
+            words = f'{program} draft NAME "what is wanted, and why"'
+            write_stdout(f"a feature of your own: {words} (without an agent: --no-agent)\n")
         write_stdout(f"next: {there}{program} {_next_verb(result)}\n")
         return 0
 

@@ -27,6 +27,7 @@ from orchestr.landing.land import Lander
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
 from orchestr.process.lease import Lease, read_lease
+from orchestr.run.check_lock import refuse_locked_changes
 from orchestr.run.check_signing import refuse_unsigned_landing
 from orchestr.run.final_report import Ending, report_at_end, report_run
 from orchestr.run.goals import FeatureGoals
@@ -94,6 +95,8 @@ class Land(PlainVerb):
                 print_expected_conflicts(session, [run.feature.name for run in runs])
             return code
         check_built(runs)
+        for run in runs if not self.undo else ():
+            refuse_locked_changes(run)
         red = {} if self.undo else find_red_together(runs)
         if red and not params["allow_red"]:
             raise refuse_red_together(red)

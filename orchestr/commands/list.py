@@ -12,7 +12,7 @@ from orchestr.files import cache_record_reads
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
-from orchestr.tasks.loader import PREFIX, ignored_cells, select_unignored
+from orchestr.tasks.loader import OTHERS, PREFIX, ignored_cells, select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.terminal.output import print_stderr
 
@@ -41,7 +41,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         others = self.loader.dodo_tasks
         names = [
             word
-            if word in others or word.startswith("repo:")
+            if word in others or word.startswith(OTHERS)
             else session.parse_target(word).task_name
             for word in args
         ]

@@ -16,17 +16,21 @@ from orchestr.errors import ExitCode, UsageError
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import find_overlaps
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_lock import is_refused
 from orchestr.run.conflicts import forecast_features
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.tasks.stale import forecast_selection
+from orchestr.views.model import lock_lines
 from orchestr.views.query.cell_work import list_cell_work
+from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.audit import audit_json, last_step_lines
 from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
+from orchestr.views.terminal.costs import cost_json, cost_lines, scope_line
 from orchestr.views.terminal.output import print_stderr, write_stdout
 from orchestr.views.terminal.plan import DiskSpace, plan_json, plan_text
 
@@ -96,8 +100,10 @@ def print_plan(
     stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
     hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
     accepts = {name: hint for name, hint in hints if hint is not None}
+    cost = forecast_run_cost(run, forecasts)
+    risks = find_run_risks(run, cost)
     found = overlap_problems(run.feature, run.layout.root)
-    bad = any(claim.severity == "error" for claim in found)
+    bad = is_refused(run) or any(claim.severity == "error" for claim in found)
     if as_json:
         value = plan_json(run.plan, forecasts, facts, overlaps=find_overlaps(run.feature),
                           proposals=propose_checks(run), work=work,
@@ -105,6 +111,7 @@ def print_plan(
         for row, claim in zip(value["overlaps"], found, strict=True):
             row["hint"] = claim.hint
         value["conflicts"] = conflicts_json(forecast)
+        value["forecast"] = cost_json(cost, risks)
         value["cross_checks"] = [
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
             for one in status.cross
@@ -128,7 +135,11 @@ def print_plan(
             accepts=accepts,
         )
     )
-    sys.stdout.writelines(f"{line}\n" for line in last_step_lines(status))
+    expected = cost_lines(cost, risks)
+    if expected:
+        scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
+        sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
+    sys.stdout.writelines(f"{line}\n" for line in (*last_step_lines(status), *lock_lines(status)))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -11,13 +12,13 @@ from typing import Any, ClassVar
 from doit.cmd_run import Run as DoitRun
 from doit.runner import MThreadRunner
 
-from orchestr.cell.budget import RunBudget, SpendingCap
 from orchestr.cell.context import FOLLOWED_BY, Overrides
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
-from orchestr.commands.base.options import read_duration
+from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
 from orchestr.run.audit_rounds import begin_audits, repeat_audited
+from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
@@ -60,6 +61,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ("run mlkem:java-sdk --force", "a new attempt, though nothing changed"),
         ("run mlkem --follow", "then follow its pull requests until they are merged"),
         ("run mlkem --dry-run", "only show what would run, and why"),
+        ("run mlkem --stub", "play it in a copy, with agents that cost nothing"),
         ("run mlkem -j 5 --budget 10 --yes", "5 agents, 10 dollars at most"),
     )
     doc_description = "Examples: orchestr help run"
@@ -88,9 +90,24 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ours, theirs = loader.split_words(args)
         ours += loader.required_feature_tasks(theirs)
         if not ours:
+            drafts = [word for word in theirs if word.startswith("spec:")]
+            if drafts:
+                from orchestr.commands.base.drafting import begin_drafts
+
+                with ExitStack() as stack:
+                    begun = begin_drafts(session, drafts, params, stack)
+                    loader.drafts, loader.features = begun, ()
+                    return int(super().execute(params, theirs)) if begun else int(ExitCode.DONE)
             makes_repositories = any(word.startswith("repo:") for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
+        if any(word.startswith("spec:") for word in theirs):
+            raise UsageError(
+                "a draft and a feature are not built in one run: a person approves between them",
+                hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
+            )
+        if params["stub"]:
+            return self._play_stub(session, loader, ours, theirs, params)
         code = self._build_targets(session, loader, ours, theirs, params)
         if not params["follow"] or params["dry_run"] or code not in FOLLOWED:
             return code
@@ -101,6 +118,35 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         names = tuple(dict.fromkeys(t.feature for t in targets))
         return follow_features(session, FollowOptions(names), yes=True, as_json=params["json"])
 
+    def _play_stub(
+        self,
+        session: Session,
+        loader: FeatureTaskLoader[Session],
+        words: Sequence[str],
+        theirs: Sequence[str],
+        params: Any,
+    ) -> int:
+        """Build a copy of the feature with stub agents, in the same process: a kill ends both."""
+        from orchestr.run.stub_workspace import hold_stub, remove_stub
+
+        features = list(dict.fromkeys(t.feature for t in session.parse_targets(words)))
+        if theirs or len(features) != 1 or params["follow"]:
+            raise UsageError("--stub plays one feature", hint="orchestr run FEATURE --stub")
+        create_state_dirs(session.layout)
+        with hold_stub(session.load_run(features[0]), os.environ) as folder:
+            stub = Session(folder)
+            loader.session = stub
+            params["yes"] = True
+            code = self._build_targets(stub, loader, words, (), params)
+            root = session.root
+            place = folder.relative_to(root) if folder.is_relative_to(root) else folder
+            print_stderr("stub: nothing of this run was real")
+            if params["remove_stub"] and code == ExitCode.DONE:
+                remove_stub(folder)
+            else:
+                print_stderr(f"look at it: cd {place} && orchestr status {features[0]}")
+        return code
+
     def _build_targets(self, session: Session, loader: FeatureTaskLoader[Session],
                words: Sequence[str], theirs: Sequence[str], params: Any) -> int:  # fmt: skip
         if not theirs:
@@ -109,7 +155,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
         targets = session.parse_targets(words, steps=True)
-        purse = _make_purse(params)
+        purse = make_purse(params)
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
             run.purse = purse
@@ -127,10 +173,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
 
             for goal in goals:
                 print_plan(session, goal, as_json=params["json"], forced=forced)
-            return int(ExitCode.DONE)
+            locked = any(is_refused(goal.run) for goal in goals)
+            return int(ExitCode.USAGE if locked else ExitCode.DONE)
         for goal in goals:
             for warning in session.find_spec_warnings(goal.run.feature):
                 print_stderr(str(warning))
+            refuse_locked_changes(goal.run)
         if not run_preflight(goals, skip=params["skip_preflight"], forced=forced):
             return int(ExitCode.USAGE)
         if not confirm_run(goals, yes=params["yes"], forced=forced):
@@ -241,18 +289,6 @@ def _apply_jobs(session: Session, params: Any) -> None:
         raise UsageError("--jobs wants a number from 1 up")
     limits = replace(session.settings.limits, jobs=params["jobs"])
     session.settings = replace(session.settings, limits=limits)
-
-
-def _make_purse(params: Any) -> RunBudget | None:
-    """`--budget` and `--budget-tokens`. Raises UsageError."""
-    usd, tokens = params["budget"], params["budget_tokens"]
-    if usd is None and tokens is None:
-        return None
-    if (usd is not None and not usd > 0) or (tokens is not None and tokens < 1):
-        raise UsageError(
-            "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
-        )
-    return RunBudget(SpendingCap(usd, tokens))
 
 
 def _make_overrides(session: Session, params: Any) -> Overrides:

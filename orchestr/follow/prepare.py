@@ -111,7 +111,7 @@ def prepare_merge(
     )  # fmt: skip
     replace(cell.memory, rounds=(*cell.memory.rounds, mine)).write(ctx.dir)
     files = ", ".join((merged.conflicts or merged.generating)[:5])
-    prepare_repair(ctx, Trouble.CONFLICT, files, base, tip)
+    prepare_repair(ctx, Trouble.CONFLICT, files, head=head.head, target=base, tip=tip)
 
 
 def resume_round(ctx: CellContext, memory: FollowMemory, round_: FollowRound) -> None:

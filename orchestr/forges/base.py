@@ -66,6 +66,16 @@ class MergeMethod(StrEnum):
     REBASE = "rebase"
 
 
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One issue: its address, title and Markdown; ``comments`` are `LOGIN: TEXT`."""
+
+    address: str
+    title: str
+    text: str
+    comments: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class ApiUsage:
     """What was asked of a forge's API in this process: requests, and points of its quota.
@@ -244,4 +254,15 @@ class MergingForge(Protocol):
 
     def is_queued(self, repo: RepoRef, number: int) -> bool:
         """Whether it waits in the forge's own queue. Raises ForgeError, ForgeAway."""
+        ...
+
+
+@runtime_checkable
+class IssueForge(Protocol):
+    """A forge that has issues, for drafts (`orchestr draft --issue`). Optional."""
+
+    def read_issue(self, address: str) -> Issue:
+        """The issue of that address, with the comments of people who may write to the repository.
+        Raises ForgeError, ForgeAway.
+        """
         ...

@@ -35,6 +35,7 @@ from orchestr.forges.base import (
 from orchestr.forges.github_api import OLDEST, RequestRefused
 from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
+from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
 from orchestr.forges.github_remote import RepoSlug
 
@@ -44,7 +45,7 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging):
+class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubIssues):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"

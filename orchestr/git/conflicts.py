@@ -18,9 +18,10 @@ LARGEST = 4 << 20  # bytes of a version; larger files are left to their authors
 
 @dataclass(frozen=True, slots=True)
 class ConflictedFile:
-    """A path that both sides have as a regular file. ``base``: None when both added it. ``marked``:
-    its text with git's conflict markers. ``is_plain``: no attribute asks for a merge driver of the
-    repository's own, forbids merges of text, or keeps the content elsewhere.
+    """A path that both sides have as a regular file. ``base``: None when both added it. ``blobs``:
+    the objects of ours and theirs. ``marked``: its text with git's conflict markers.
+    ``is_plain``: no attribute asks for a merge driver of the repository's own, forbids merges of
+    text, or keeps the content elsewhere.
     """
 
     path: str
@@ -28,7 +29,7 @@ class ConflictedFile:
     base: bytes | None
     ours: bytes
     theirs: bytes
-    ours_blob: str
+    blobs: tuple[str, str]
     marked: bytes
     is_plain: bool
 
@@ -51,7 +52,9 @@ def read_conflicted_files(
         base = _read_blob(repo, blobs[BASE]) if BASE in blobs else None
         mine, other = (_read_blob(repo, blobs[stage]) for stage in (OURS, THEIRS))
         found.append(
-            ConflictedFile(path, mode, base, mine, other, blobs[OURS], marked, path in plain)
+            ConflictedFile(
+                path, mode, base, mine, other, (blobs[OURS], blobs[THEIRS]), marked, path in plain
+            )
         )
     return tuple(found)
 
@@ -82,7 +85,7 @@ def read_union_files(
                 known.out if known.code == 0 else None,
                 _read_blob(repo, mine[path][1]),
                 _read_blob(repo, other[path][1]),
-                mine[path][1],
+                (mine[path][1], other[path][1]),
                 b"",
                 True,
             )
@@ -96,7 +99,7 @@ def write_resolved_tree(
     """The merged tree with these contents of the conflicted files; None: as ours has it."""
     entries = {}
     for file, data in files:
-        blob = file.ours_blob if data is None else write_blob(repo, data)
+        blob = file.blobs[0] if data is None else write_blob(repo, data)
         entries[file.path] = (file.mode, blob)
     return put_files(repo, marked, entries)
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 
 from orchestr.git.index_entries import GITLINK
 from orchestr.git.repo import Repo
-from orchestr.git.runner import YES_OR_FATAL, split_records
+from orchestr.git.runner import YES_OR_FATAL, join_records, split_records
 from orchestr.git.tree_merge import OURS, THEIRS, ConflictSides, read_conflict_sides
 
 _MARKER = re.compile(rb"^(?:<{7,}|>{7,}|\|{7,})(?: |\r?$)", re.MULTILINE)
@@ -23,12 +23,26 @@ _PROBE = 8000  # bytes in which git looks for a NUL
 
 def list_open_conflicts(repo: Repo) -> list[str]:
     """The unmerged paths of the worktree that are not resolved."""
-    listed = repo.run_readonly("ls-files", "--unmerged", "-z")
-    unmerged = read_conflict_sides(split_records(listed.out))
+    unmerged = read_unmerged(repo)
     if not unmerged:
         return []
     unmarked = _list_unmarked(repo, unmerged)
     return [path for path, sides in unmerged.items() if _is_open(repo, path, sides, unmarked)]
+
+
+def read_unmerged(repo: Repo) -> Mapping[str, ConflictSides]:
+    """The paths that a merge left in conflict, with the versions that the index has."""
+    listed = repo.run_readonly("ls-files", "--unmerged", "-z")
+    return read_conflict_sides(split_records(listed.out))
+
+
+def resolve_paths(repo: Repo, paths: Mapping[str, tuple[str, str]]) -> None:
+    """End the conflict of these paths: each has a mode and a blob, in the index and on disk."""
+    if not paths:
+        return
+    entries = [f"{mode} {blob} 0\t{path}" for path, (mode, blob) in paths.items()]
+    repo.run_git("update-index", "-z", "--index-info", input=join_records(entries))
+    repo.run_git("checkout-index", "--force", "-z", "--stdin", input=join_records(paths))
 
 
 def _is_open(repo: Repo, path: str, sides: ConflictSides, unmarked: Collection[str]) -> bool:

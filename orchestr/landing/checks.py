@@ -235,6 +235,8 @@ def _make_suite_request(
         is_unchanged=lambda: order.checkout is None or not order.checkout.find_harm(),
         raw_logs=runs[0].settings.workspace.raw_logs,
         wall=wall_checks(find_cell_of_repo(runs, order.repo), "landing"),
+        owner=f"landing of {order.repo}",
+        tell_wait=lambda reason: order.warn(f"checks wait: {reason}") if reason else None,
     )
 
 

@@ -8,7 +8,7 @@ the rungs above. The same commits and the same recorded resolutions give the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,11 +97,7 @@ def merge_by_ladder(
         if not files:
             return LadderMerge(merged.tree)
 
-    def has_file(path: str) -> bool:
-        return bool(repo.run_readonly("ls-tree", marked, "--", path).out)
-
-    found = [(file, _climb(_list_options(file, rules, has_file), above)) for file in files]
-    done = [(file, one) for file, one in found if one is not None]
+    done = _resolve_files(repo, marked, files, rules, above)
     rung = max((one.rung for _, one in done), key=lambda one: one.level, default=Rung.GIT)
     wanted = merged.conflicts or tuple(file.path for file in files)
     solved = {file.path for file, _ in done}
@@ -112,6 +108,36 @@ def merge_by_ladder(
     paths = tuple((one.rung, file.path) for file, one in done)
     generating = tuple(file.path for file, one in done if one.rung is Rung.REGENERATE)
     return LadderMerge(tree, rung, paths, generating)
+
+
+def resolve_single_files(
+    repo: Repo, ours: CommitId, theirs: CommitId, rules: LadderRules
+) -> list[tuple[ConflictedFile, bytes]]:
+    """What the rungs make of the files of a merge that stays in conflict as a whole; without those
+    that their generator writes. Raises GitError.
+    """
+    merged = repo.merge_trees(ours, theirs)
+    if merged.tree is not None or merged.marked is None:
+        return []
+    files = read_conflicted_files(repo, ours, merged)
+    done = _resolve_files(repo, merged.marked, files, rules, None)
+    return [(file, one.data) for file, one in done if one.data is not None]
+
+
+def _resolve_files(
+    repo: Repo,
+    marked: TreeId,
+    files: Iterable[ConflictedFile],
+    rules: LadderRules,
+    above: Rung | None,
+) -> list[tuple[ConflictedFile, _Resolution]]:
+    """The files that a rung resolves, each with what it makes of it."""
+
+    def has_file(path: str) -> bool:
+        return bool(repo.run_readonly("ls-tree", marked, "--", path).out)
+
+    found = [(file, _climb(_list_options(file, rules, has_file), above)) for file in files]
+    return [(file, one) for file, one in found if one is not None]
 
 
 def _list_unsafe_unions(

@@ -8,6 +8,7 @@ was prepared, and the phases themselves know what is done.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterable
 
@@ -15,9 +16,13 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.phases.run_phase import phase_module, run_phase
 from orchestr.cell.worktree.operations import unfinished_operation
+from orchestr.cell.worktree.resolved_files import ResolvedFile, write_resolved_files
 from orchestr.codec import replace
 from orchestr.files import read_toml, write_atomic, write_toml
+from orchestr.git.conflicts import write_blob
+from orchestr.git.repo import CommitId
 from orchestr.landing.events import Trouble
+from orchestr.landing.ladder import read_ladder_rules, resolve_single_files
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import CHECKS, IMPLEMENT, REVIEW, ImplementRecord, WorktreeMarker
@@ -44,18 +49,39 @@ def repair_head(
     """One repair of ``head``. Returns the new head; raises what the phases raise."""
     done = read_toml(ctx.dir / RECORD)
     if done is None or (done.get("number"), done.get("head")) != (number, head):
-        prepare_repair(ctx, trouble, detail, target, tip)
+        prepare_repair(ctx, trouble, detail, head=head, target=target, tip=tip)
         write_toml(ctx.dir / RECORD, {"schema": 1, "number": number, "head": head})
     perform_open_phases(ctx, (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
     (ctx.dir / EVIDENCE).unlink(missing_ok=True)
+    write_resolved_files(ctx, ())
     mended = ctx.read_head()
     if mended is None:
         raise ctx.fail("it has no head after its repair", hint=f"orchestr explain {ctx.name}")
     return mended.head
 
 
-def prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str, tip: str) -> None:
-    """Ask the next attempt to take ``target`` in as it is at ``tip``. Raises PhaseFailed."""
+def _keep_single_files(
+    ctx: CellContext, trouble: Trouble, detail: str, head: str, tip: str
+) -> None:
+    """Resolve what the ladder can of a conflict, so that the agent gets the rest only; not where a
+    result of the ladder was red: it may be what was wrong."""
+    found: list[ResolvedFile] = []
+    if trouble is Trouble.CONFLICT and "\n" not in detail:
+        rules = read_ladder_rules(ctx.run.settings, ctx.cell.repo)
+        if not ctx.has_landing_checks:
+            seen = frozenset(rung for rung in rules.rungs if not rung.needs_check)
+            rules = dataclasses.replace(rules, rungs=seen)
+        for file, data in resolve_single_files(ctx.repo, CommitId(head), CommitId(tip), rules):
+            found.append(ResolvedFile(file.path, file.blobs, file.mode, write_blob(ctx.repo, data)))
+    write_resolved_files(ctx, found)
+
+
+def prepare_repair(
+    ctx: CellContext, trouble: Trouble, detail: str, *, head: str, target: str, tip: str
+) -> None:
+    """Ask the next attempt to take ``target`` into ``head`` as it is at ``tip``. Raises
+    PhaseFailed, GitError.
+    """
     marker = WorktreeMarker.read(ctx.dir)
     if marker is None:
         raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
@@ -71,6 +97,7 @@ def prepare_repair(ctx: CellContext, trouble: Trouble, detail: str, target: str,
         "work together, change nothing that your task does not need, and leave no conflict markers."
     )
     write_atomic(ctx.dir / EVIDENCE, f"{text}\n".encode())
+    _keep_single_files(ctx, trouble, detail, head, tip)
     _keep_proven_head(ctx, marker)
     # Its result is void whatever happens; the attempt after it goes on from the same branch.
     forget_phases(ctx, [Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW])

@@ -19,8 +19,10 @@ from orchestr.files import cache_record_reads
 from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.agents_lock import check_agents_lock
 from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
+from orchestr.run.check_lock import check_lock
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
@@ -73,6 +75,7 @@ def check_prerequisites(
             what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
             fix = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
             found.append(Diagnostic("warning", what, fix))
+    found += check_agents_lock(run.layout.root, chosen)
     published = {ctx.cell.repo: ctx.repo_ref for ctx in chosen if Phase.PUBLISH in ctx.cell.phases}
     why = run.forge.explain_unusable(tuple(published.values()), ask=ask) if published else None
     if why is not None:
@@ -89,6 +92,7 @@ def check_prerequisites(
     found += check_ports(busy)
     found += check_surroundings(busy)
     for problem in (
+        *check_lock(run),
         *overlap_problems(run.feature, run.layout.root),
         *missing_edge_problems(run.feature, run.layout.root),
     ):

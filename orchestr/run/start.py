@@ -20,10 +20,11 @@ from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.errors import ExitCode, OrchestrError, Unavailable
-from orchestr.plan.dag import ForecastOutcome
+from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.process.back_off import try_until_available
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
+from orchestr.run.check_lock import keep_lock
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
@@ -76,12 +77,14 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
     Raises UsageError without a terminal and without `--yes`. Returns False for "no".
     """
     reasons: list[str] = []
+    expected: list[str] = []
     cells = 0
     for goal in goals:
         paid_by_any = paid_agents(goal.run, goal.cells) or paid_auditors(goal, moving=True)
         if yes or not (goal.run.forge.real or paid_by_any):
             continue
-        may = _phases_to_run(goal, forced)
+        found = _forecast_goal(goal, forced)
+        may = {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
         cells += len(may)
         paid = paid_agents(
             goal.run,
@@ -90,6 +93,7 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
         paid |= paid_auditors(goal, moving=bool(may))
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
+            expected += _foretell_cost(goal, found, named=len(goals) > 1)
         if may and goal.run.forge.real:
             reasons.append(f"pull requests at {goal.run.forge.kind}")
     if not reasons:
@@ -101,9 +105,24 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
         f"{goals[0].run.layout.worktrees}."
     )
     return confirm_reasons(
-        [what, *(f"It uses {reason}." for reason in reasons)],
+        [what, *(f"It uses {reason}." for reason in reasons), *expected],
         unheard="this run needs a confirmation and there is no terminal",
     )
+
+
+def _foretell_cost(
+    goal: FeatureGoals, forecasts: Sequence[CellForecast], *, named: bool
+) -> list[str]:
+    """What the run of a feature takes, and the budgets that it may pass; ``named``: of several."""
+    from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
+    from orchestr.views.terminal.costs import cost_sentence, risk_words
+
+    cost = forecast_run_cost(goal.run, forecasts)
+    if not cost.cells:
+        return []
+    label = f"{goal.run.feature.name}: " if named else ""
+    risks = map(risk_words, find_run_risks(goal.run, cost))
+    return [f"{label}{cost_sentence(cost)}", *(f"warning: {label}{words}" for words in risks)]
 
 
 def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
@@ -133,12 +152,11 @@ def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
     return not may.isdisjoint(phases)
 
 
-def _phases_to_run(goal: FeatureGoals, forced: bool) -> dict[str, tuple[Phase, ...]]:
-    """Cell -> the phases that this run may do, by the files and the journal."""
-    found = forecast_selection(
+def _forecast_goal(goal: FeatureGoals, forced: bool) -> tuple[CellForecast, ...]:
+    """What this run may do with each cell, by the files and the journal."""
+    return forecast_selection(
         goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
     )
-    return {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
 
 
 @contextmanager
@@ -215,6 +233,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
             fresh=bool(params["fresh"]),
             command=typed_command(),
         )
+        keep_lock(run)
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))
         observe_pull_requests(run)

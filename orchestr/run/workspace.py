@@ -186,20 +186,23 @@ class Session:
     def load_run(self, feature: str, *, overrides: Overrides | None = None) -> FeatureRun:
         """The run record of a feature, made once; nothing is started by it."""
         if feature not in self._runs:
-            record = self.find_feature(feature)
-            size = self.open_journal(feature).size()
-            events = self.read_events(feature)
-            run = FeatureRun(
-                locate_pushed_repositories(self.settings, record),
-                self.layout,
-                record,
-                make_plan(record, median_durations(events)),
-                self.open_journal(feature),
-                overrides=overrides or Overrides(),
-            )
-            run.past, run.past_size = replay(events), size
-            self._runs[feature] = run
+            self._runs[feature] = self.make_run(self.find_feature(feature), overrides)
         return self._runs[feature]
+
+    def make_run(self, record: Feature, overrides: Overrides | None = None) -> FeatureRun:
+        """The run record of a feature, which need not be among the specs (a draft)."""
+        size = self.open_journal(record.name).size()
+        events = self.read_events(record.name)
+        run = FeatureRun(
+            locate_pushed_repositories(self.settings, record),
+            self.layout,
+            record,
+            make_plan(record, median_durations(events)),
+            self.open_journal(record.name),
+            overrides=overrides or Overrides(),
+        )
+        run.past, run.past_size = replay(events), size
+        return run
 
     def select_cells(self, targets: Iterable[Target]) -> list[CellContext]:
         """The cells that targets name, a feature standing for all of its own."""

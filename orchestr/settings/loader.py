@@ -20,7 +20,7 @@ from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
-from orchestr.settings.news_records import FollowSettings, NotifySettings
+from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
@@ -74,6 +74,14 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
     return _SettingsLoader(root, environ).load()
 
 
+def read_raw_settings(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The tables of ``orchestr.toml`` as TOML gives them, with the values of ``ORCHESTR_SET_*``.
+
+    Their values are not checked, `load_settings` does that. Raises SpecError.
+    """
+    return _SettingsLoader(root.absolute(), environ).read_raw()
+
+
 class _SettingsLoader:
     """One reading of the settings: collects problems while it converts."""
 
@@ -84,9 +92,13 @@ class _SettingsLoader:
         self._sources: dict[tuple[str, ...], str] = {}  # values that came from the environment
         self._text = ""
 
-    def load(self) -> Settings:
+    def read_raw(self) -> dict[str, Any]:
         raw = self._read_file()
         self._merge_environment(raw)
+        return raw
+
+    def load(self) -> Settings:
+        raw = self.read_raw()
         for name in raw.keys() - KEYS.keys():
             self._add_problem((name,), "unknown section", suggest_name(name, KEYS), at_key=True)
         workspace = self._load_workspace(
@@ -102,6 +114,7 @@ class _SettingsLoader:
         notify = NotifySettings(**self._convert_section("notify", raw.get("notify", {})))
         sandbox = SandboxSettings(**self._convert_section("sandbox", raw.get("sandbox", {})))
         follow = FollowSettings(**self._convert_section("follow", raw.get("follow", {})))
+        draft = DraftSettings(**self._convert_section("draft", raw.get("draft", {})))
         if self._problems:
             raise SpecError(sorted(self._problems, key=lambda p: (p.file, p.line, p.column)))
         return Settings(
@@ -117,6 +130,7 @@ class _SettingsLoader:
             notify=notify,
             sandbox=sandbox,
             follow=follow,
+            draft=draft,
         )
 
     def _read_file(self) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The settings of what happens outside a run: how pull requests are followed, who gets the news.
+"""The settings of what happens outside a run: how specs are drafted, how pull requests are
+followed, who gets the news.
 
 Declared as in `orchestr.settings.records`, which holds them.
 """
@@ -9,6 +10,22 @@ from typing import Annotated
 
 from orchestr.settings import keys
 from orchestr.spec.declare import Doc
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSettings:
+    """How a spec is drafted from an intent (docs/draft.md)."""
+
+    agent: Annotated[
+        keys.Word | None, Doc("an entry of [agents.*]; default: `agents.default`", "my-agent")
+    ] = None
+    model: Annotated[keys.Word | None, Doc("passed to the agent", "my-model")] = None
+    timeout: Annotated[
+        keys.Duration | None, Doc("of one draft; default: `limits.timeout`", "20m")
+    ] = None
+    repair: Annotated[
+        int, keys.count(0, 10), Doc("how often a draft with errors goes back to its agent")
+    ] = 3
 
 
 @dataclass(frozen=True, slots=True)

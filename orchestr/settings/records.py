@@ -14,7 +14,7 @@ from typing import Annotated
 
 from orchestr.settings import keys
 from orchestr.settings.kinds import AGENT_KINDS
-from orchestr.settings.news_records import FollowSettings, NotifySettings
+from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
 
@@ -380,6 +380,7 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+    draft: DraftSettings = field(default_factory=DraftSettings)
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

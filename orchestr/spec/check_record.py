@@ -18,17 +18,21 @@ class CheckBase:
     ``env`` is set for the check's programs; ``pass_env`` names variables of the user that they
     see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
     ``reads`` are the paths whose content decides what it says; empty: the whole tree.
+    ``exclusive`` checks of all workspaces of this user run one after the other on this host.
 
     What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
     seconds of a check that names none; ``makes_screenshots``, whether it may stand under
     ``screenshots:``; ``verdict_version``, which is raised when the same definition is judged in
-    another way, so that kept results do not count any more.
+    another way, so that kept results do not count any more; ``later_fields``, the names of fields
+    that the kind did not have from the start: they have defaults, and stand in rows only where they
+    say something else (`orchestr.spec.rows`).
     """
 
     kind: ClassVar[str]
     usual_timeout: ClassVar[float] = 600.0
     makes_screenshots: ClassVar[bool] = False
     verdict_version: ClassVar[int] = 1
+    later_fields: ClassVar[tuple[str, ...]] = ()
 
     name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered", "unit")]
     timeout: Annotated[fields.Duration, MayBeLeftOut(), Doc("of the check", "10m")]
@@ -43,6 +47,9 @@ class CheckBase:
         tuple[fields.Pattern, ...],
         Doc("paths that alone decide it, as in .gitignore; default: all", ["src/**"]),
     ] = ()
+    exclusive: Annotated[
+        bool, Doc("no two such checks of this user run at once on this machine", True)
+    ] = False
 
     @classmethod
     def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestr.errors import OrchestrError
 from orchestr.spec.places import Place
+from orchestr.spec.records import Feature
 
 
 def locate_cell_fields(
@@ -26,3 +28,41 @@ def locate_cell_fields(
     value = text.value if isinstance(text.value, dict) else {}
     section = "cells" if "cells" in value else "repos"
     return [text.find_place([section, *path], at_key=at_key) for path in paths]
+
+
+def locate_locked_fields(root: Path, feature: Feature, fields: Sequence[str]) -> list[Place]:
+    """The place of each field that a lock names (`orchestr.spec.lock`), or of what it was a part
+    of, where it is gone. ``root`` is the workspace."""
+    from orchestr.spec.document import read_document
+
+    try:
+        text = read_document(feature.path, (root / feature.path).read_bytes(), root)
+    except (OrchestrError, OSError):
+        return [Place(feature.path, 0, 0)] * len(fields)
+    value = text.value if isinstance(text.value, dict) else {}
+    section = "cells" if "cells" in value else "repos"
+    places = []
+    for field in fields:
+        path = _find_locked_path(value, section, feature, field)
+        at_key = len(path) < 3  # a whole section or cell starts where its name stands
+        places.append(text.find_place(path, at_key=at_key))
+    return places
+
+
+def _find_locked_path(
+    value: dict[str, Any], section: str, feature: Feature, field: str
+) -> list[str | int]:
+    """Where the document has it: checks stand by number, and may be those of the defaults."""
+    if not field.startswith("cells."):
+        return [field]
+    _, cell, *rest = field.split(".", 3)
+    known = next((one for one in feature.cells if one.name == cell), None)
+    here: list[str | int] = [section, cell]
+    if known is None or len(rest) < 2:
+        return here if known is not None else [section]
+    part, name = rest
+    own = value.get(section, {}).get(cell)
+    if not (isinstance(own, dict) and part in own) and part in (value.get("defaults") or {}):
+        here = ["defaults"]
+    names = [entry.name for entry in getattr(known.proof, part, ())]
+    return [*here, part, *([names.index(name)] if name in names else [])]

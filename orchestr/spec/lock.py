@@ -7,7 +7,7 @@ before it, the first one that of the values as they were locked first: undoing a
 first, must come to exactly those values (`find_chain_fault`).
 
 Pure, but for `read_spec_lock`. Which values are locked: `orchestr.spec.lock_values`. Comparing in a
-run, writing and the journal: `orchestr.run`.
+run and the journal: `orchestr.run.check_lock`; where it lies: `Feature.lock_path`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from orchestr.codec import (
@@ -42,8 +42,6 @@ from orchestr.spec.lock_values import (
     list_locked_values,
 )
 from orchestr.spec.records import Feature
-
-SUFFIX = ".lock.toml"
 
 
 class Tier(StrEnum):
@@ -113,11 +111,6 @@ class SpecChange:
     @property
     def needs_amendment(self) -> bool:
         return self.tier is not Tier.FREE
-
-
-def lock_path(spec: str) -> str:
-    """The lock's path of a spec's, both relative to the workspace."""
-    return str(PurePath(spec).with_suffix(SUFFIX))
 
 
 def build_spec_lock(feature: Feature, *, at: str, who: str) -> SpecLock:

@@ -105,6 +105,8 @@ def is_stricter(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         if name == "timeout":
             usual = _usual_timeout(kind)
             fine = (new or usual) <= (old or usual)
+        elif name == "exclusive":
+            fine = True  # when it runs, not what it asks for
         elif (kind, name) in _MORE_IS_STRICTER:
             fine = bool(old) and set(old or ()) <= set(new or ())
         else:

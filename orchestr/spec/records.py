@@ -31,6 +31,7 @@ IN_METADATA = StandsIn("metadata")
 IN_DEFAULTS = StandsIn("cell", "defaults")
 AUDIT = "audit"  # the last step of a feature that has one: `feature:NAME:audit`
 AUDIT_ROUNDS = 4
+LOCK_SUFFIX = ".lock.toml"  # in place of the spec's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,11 @@ class Feature:
     def most_audit_rounds(self) -> int:
         """How many times a red audit may send work back to its owners."""
         return AUDIT_ROUNDS if self.audit_rounds is None else self.audit_rounds
+
+    @property
+    def lock_path(self) -> str:
+        """The path of its lock, whether or not there is one, relative to the workspace."""
+        return self.path.rpartition(".")[0] + LOCK_SUFFIX
 
     def cell(self, name: str) -> Cell:
         """The cell of that name. Raises KeyError."""

@@ -19,28 +19,50 @@ from orchestr.spec.check_record import CheckBase
 
 Row = list[Any]
 Decode = Callable[[Any], Any]
-READS = "reads"  # the field of `CheckBase` that rows have last
+READS = "reads"
+LATER = (READS, "exclusive")  # fields of `CheckBase` that the first rows did not have
 
 
 def check_to_row(check: CheckBase) -> Row:
     """A check as JSON values: its kind, then its fields by position.
 
-    ``reads`` stands last, and only where it says something: the rows of all other checks, and the
-    digests made from them, are those of the versions that did not have it.
+    Fields that came later (`LATER`, a kind's ``later_fields``) stand last, and only where they say
+    something: the rows of all other checks, and the digests made from them, are those of the
+    versions that did not have them. ``reads`` alone stands there as a list, all else by name.
     """
-    names = [name for name in field_names(type(check)) if name != READS]
-    row = [str(check.kind), *(to_plain_value(getattr(check, name)) for name in names)]
-    return [*row, to_plain_value(check.reads)] if check.reads else row
+    later = _list_later_fields(type(check))
+    row = [
+        str(check.kind),
+        *(to_plain_value(getattr(check, n)) for n in field_names(type(check)) if n not in later),
+    ]
+    said = {
+        field.name: to_plain_value(getattr(check, field.name))
+        for field in dataclasses.fields(check)
+        if field.name in later and getattr(check, field.name) != field.default
+    }
+    if not said:
+        return row
+    return [*row, said[READS] if set(said) == {READS} else said]
 
 
 def check_from_row(row: Row) -> CheckBase:
     """The check that `check_to_row` wrote. Raises KeyError, TypeError or ValueError for others."""
     kind, values = find_kind(row[0]), list(row[1:])
-    names = field_names(kind)
-    reads = values.pop() if len(values) == len(names) else []
-    values.insert(names.index(READS), reads)
-    check: CheckBase = record_from_row(kind, values)
+    later = _list_later_fields(kind)
+    names = [name for name in field_names(kind) if name not in later]
+    more: Any = values.pop() if len(values) == len(names) + 1 else {}
+    if len(values) != len(names):
+        raise ValueError(f"{len(values)} values for the {len(names)} fields of {kind.__name__}")
+    more = more if isinstance(more, dict) else {READS: more}
+    if not set(more) <= later:
+        raise ValueError(f"unknown fields of {kind.__name__}: {sorted(set(more) - later)}")
+    given = values_from_dict(kind, dict(zip(names, values, strict=True)) | more)
+    check: CheckBase = kind(**given)
     return check
+
+
+def _list_later_fields(kind: type[CheckBase]) -> frozenset[str]:
+    return frozenset((*LATER, *kind.later_fields))
 
 
 def record_to_row(record: Any) -> Row:

@@ -13,6 +13,7 @@ from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
+from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 
 
 class RunStarted(Details, frozen=True, tag="run.started"):
@@ -111,7 +112,8 @@ class PhaseStarted(Details, frozen=True, tag="phase.started"):
 
 
 class PhaseDone(Details, frozen=True, tag="phase.done"):
-    """What the phase made; ``changed``: the phases after it are void."""
+    """What the phase made; ``changed``: the phases after it are void; ``files``: how many files an
+    attempt touched, missing in events of before."""
 
     seconds: Number = None
     made: bool = False
@@ -134,6 +136,7 @@ class PhaseDone(Details, frozen=True, tag="phase.done"):
     cost_known_usd: Number = None
     tokens: list[Any] | None = None
     part: Text = None
+    files: int | None = None
 
 
 class PhaseStopped(Details, frozen=True, tag="phase.failed"):
@@ -201,8 +204,12 @@ class AgentDetails(Details, frozen=True):
 
 
 class AttemptOpened(AgentDetails, frozen=True, tag="attempt.opened"):
+    """``repo`` and ``todo`` (its characters) are missing in events of before."""
+
     key: Text = None
     start: Text = None
+    repo: Text = None
+    todo: int | None = None
 
 
 class AttemptStarted(AgentDetails, frozen=True, tag="attempt.started"):
@@ -399,4 +406,5 @@ EventDetails = (
     | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
     | FollowNoted | FollowParked | FollowCleared | FollowAnswered
+    | SpecLocked | SpecChanged | SpecAmended
 )  # fmt: skip

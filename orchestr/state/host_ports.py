@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from orchestr.process.file_lock import FlockLock
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import is_process_alive, read_create_time
 from orchestr.state import attempts
+from orchestr.state.host_turn import host_file
 from orchestr.supervisor import client
 
 PATIENCE = 10.0  # s for the lock, which is held for as long as a small file is written
@@ -109,8 +109,7 @@ def is_agent_running(cell_dir: Path) -> bool:
 
 
 def _claims_file() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "orchestr" / f"ports-{socket.gethostname()}.json"
+    return host_file("ports", ".json")
 
 
 def _lock_file() -> Path:

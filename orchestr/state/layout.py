@@ -9,6 +9,8 @@ from pathlib import Path
 from orchestr.errors import ExitCode, OrchestrError
 from orchestr.settings.records import Settings
 
+AGENTS_LOCK = "agents.lock.toml"  # beside orchestr.toml, see `orchestr.run.agents_lock`
+
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceLayout:

@@ -68,6 +68,7 @@ from orchestr.state.phase_marks import (
     resting_state,
     running_phases,
 )
+from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 from orchestr.state.states import CellState
 from orchestr.state.view import NONE, CellView
 
@@ -227,6 +228,9 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | LandQueue()
             | LandRepair()
             | LandAllowed()
+            | SpecLocked()
+            | SpecChanged()
+            | SpecAmended()
             | LandUpdate()
             | RunStarted()
             | RunForced()

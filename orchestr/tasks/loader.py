@@ -16,6 +16,8 @@ from orchestr.state.layout import WorkspaceLayout
 from orchestr.tasks.generate import CellSelection, make_feature_tasks, make_repo_tasks
 
 if TYPE_CHECKING:
+    from orchestr.draft.context import DraftWork
+    from orchestr.settings.records import Settings
     from orchestr.spec.reader import SpecSet
 
 # 10,000 tasks are a million objects that stay alive: collecting them at every 700th new one took
@@ -24,6 +26,7 @@ COLLECT = (100_000, 20, 20)
 
 
 PREFIX = "feature:"
+OTHERS = ("repo:", "spec:")  # goals of ours that are no features
 
 
 class FeatureSource(Protocol):
@@ -31,6 +34,9 @@ class FeatureSource(Protocol):
 
     @property
     def layout(self) -> WorkspaceLayout: ...
+
+    @property
+    def settings(self) -> Settings: ...
 
     @property
     def specs(self) -> SpecSet: ...
@@ -58,6 +64,7 @@ class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
         self.namespace = namespace or {}
         self.features: Sequence[str] | None = None  # None: all
         self.selections: dict[str, CellSelection] = {}
+        self.drafts: dict[str, DraftWork] = {}  # that a verb has begun
 
     @cached_property
     def session(self) -> SessionT:
@@ -82,6 +89,11 @@ class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
                 tasks.setdefault(task.name, task)
             for task in make_feature_tasks(run, self.selections.get(name, select_unignored(run))):
                 tasks[task.name] = task
+        if self.features is None or self.drafts:
+            from orchestr.tasks.draft_tasks import make_draft_tasks
+
+            for task in make_draft_tasks(self.session.settings, self.drafts):
+                tasks.setdefault(task.name, task)
         for task in self.load_dodo_tasks():
             tasks.setdefault(task.name, task)
         return list(tasks.values())
@@ -113,8 +125,8 @@ class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
         return ours, theirs
 
     def _names_other_task(self, word: str) -> bool:
-        if word.startswith((PREFIX, "repo:")):
-            return word.startswith("repo:")
+        if word.startswith((PREFIX, *OTHERS)):
+            return word.startswith(OTHERS)
         if "*" in word:
             return any(fnmatch.fnmatchcase(name, word) for name in self.dodo_tasks)
         if word in self.dodo_tasks or word.split(":", maxsplit=1)[0] in self.dodo_tasks:

@@ -72,6 +72,20 @@ class CrossFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LockFacts:
+    """The lock of a spec: its file, how many amendments it has, what is wrong with it or its chain.
+
+    ``changed`` are locked fields that differ now and need an amendment, ``free`` the others.
+    """
+
+    path: str
+    amendments: int = 0
+    fault: str | None = None
+    changed: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureStatus:
     """All that is known of a feature. ``live``: who holds its lease now, in words.
 
@@ -85,6 +99,7 @@ class FeatureStatus:
     live: str | None = None
     cross: tuple[CrossFacts, ...] = ()
     removed: tuple[RemovedCell, ...] = ()  # that are built, and that no spec names
+    lock: LockFacts | None = None
     forecast: ConflictForecast | None = None  # of what concerns it, where a command made one
     audit: AuditFacts | None = None  # of a feature that has one
 
@@ -180,6 +195,24 @@ def proof_lines(status: FeatureStatus, names: Iterable[str]) -> list[str]:
         *(f"! no check is run for {', '.join(cells)}: {why}" for why, cells in bare.items()),
         *lines,
     ]
+
+
+def lock_lines(status: FeatureStatus) -> list[str]:
+    """That the spec is locked, and what is in the way of a run."""
+    lock = status.lock
+    if lock is None:
+        return []
+    times = {0: "", 1: ", amended once", 2: ", amended twice"}
+    amended = times.get(lock.amendments, f", amended {lock.amendments} times")
+    free = f"; free changes since: {clean_line(', '.join(lock.free))}" if lock.free else ""
+    lines = [f"locked by {lock.path}{amended}{free}"]
+    if lock.fault is not None:
+        lines += [f"! the lock is broken: {clean_line(lock.fault)}",
+                  f"  hint: git log -p -- {lock.path}"]  # fmt: skip
+    if lock.changed:
+        lines += [f"✗ locked and changed: {clean_line(', '.join(lock.changed))}",
+                  f"  next: orchestr amend {status.feature.name} --reason TEXT"]  # fmt: skip
+    return lines
 
 
 def cross_lines(status: FeatureStatus) -> list[str]:

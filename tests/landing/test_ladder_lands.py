@@ -100,6 +100,29 @@ class Hub(GitHubHouse, Yard):
 
 
 @pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_an_agent_gets_what_the_ladder_left_and_nothing_else(tmp_path: Path) -> None:
+    """Of two conflicted files it sees one; its work on that one ends the merge."""
+    both_files = "printf 'def %s():\\n    return 1\\n' $ORCHESTR_CELL > parts.py\n"
+    both_files += "echo $ORCHESTR_CELL > same.txt\n"
+    look = (
+        'if grep -q "<<<<<<<" same.txt 2>/dev/null; then\n'
+        f"  cp parts.py {tmp_path}/seen.py; git status --short > {tmp_path}/status\n"
+        "  printf 'one\\ntwo\\n' > same.txt; git add -A; git commit -qm merged; exit; fi\n"
+    )
+    yard = build(tmp_path / "w", {"one": both_files, "two": look + both_files}, repairs=1)
+    done = yard.run("land", FEATURE, code=0)
+    seen = (tmp_path / "seen.py").read_text()
+    assert "<<<<" not in seen and seen.count("def ") == 2, both(done)
+    assert (tmp_path / "status").read_text().splitlines() == ["M  parts.py", "AA same.txt"]
+    assert git(yard.repos / "app.git", "show", "main:parts.py") == seen.rstrip()
+    (prompt,) = (yard.cell_dir("two") / "attempts" / "2").glob("prompt*")
+    text = prompt.read_text()
+    assert "left conflicts in same.txt. " in text
+    assert "Resolved and staged already, by a merge that keeps both sides: parts.py." in text
+    assert not (yard.cell_dir("two") / "landing-resolved.toml").exists()
+    yard.landed(ONE_TWO, ("app",))
+
+
 def test_the_merge_button_gets_a_branch_that_has_the_merge(tmp_path: Path) -> None:
     """GitHub would refuse the conflict: the branch takes the checked merge, and is merged."""
     hub = build(tmp_path / "w", {"one": NOTES, "two": NOTES}, Hub, union=["notes.txt"])

@@ -160,7 +160,8 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     )
     write_start_files(ctx, attempt, marker, notes)
     ctx.emit(EventKind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
-             agent=attempt.agent, model=attempt.model, start=start)  # fmt: skip
+             agent=attempt.agent, model=attempt.model, start=start, repo=ctx.cell.repo,
+             todo=sum(map(len, ctx.cell.todo)))  # fmt: skip
     return attempt
 
 

@@ -7,18 +7,17 @@ read as templates, so `{{` in a todo stays as it is. Only this module imports ji
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestr.compiled_templates import open_code_cache
 from orchestr.errors import Problem, SpecError
 
 if TYPE_CHECKING:
-    from jinja2 import BytecodeCache, Environment
+    from jinja2 import Environment
 
 BUILT_IN = "orchestr/cell.md.j2"
 OURS = Path(__file__).with_name("prompt.md.j2")
@@ -157,29 +156,5 @@ def _make_environment(source: Callable[[str], Any]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        bytecode_cache=_compiled_code(),
+        bytecode_cache=open_code_cache(OURS.name, {BUILT_IN: OURS}),
     )
-
-
-def _compiled_code() -> BytecodeCache:
-    """Keep our template's compiled code beside its source, as Python keeps that of a module.
-
-    Compiling takes a tenth of a second, at each run. A workspace's own templates are compiled.
-    """
-    import jinja2
-    from jinja2.bccache import Bucket, FileSystemBytecodeCache
-
-    class CompiledCode(FileSystemBytecodeCache):
-        def load_bytecode(self, bucket: Bucket) -> None:
-            if bucket.key == self.get_cache_key(BUILT_IN, str(OURS)):
-                with suppress(OSError):
-                    super().load_bytecode(bucket)
-
-        def dump_bytecode(self, bucket: Bucket) -> None:
-            ours = bucket.key == self.get_cache_key(BUILT_IN, str(OURS))
-            if ours and not sys.dont_write_bytecode:
-                with suppress(OSError):  # no such folder, or not ours to write
-                    super().dump_bytecode(bucket)
-
-    made_by = f"{sys.implementation.cache_tag}.jinja2-{jinja2.__version__}"
-    return CompiledCode(str(OURS.parent / "__pycache__"), f"{OURS.name}.{made_by}.%s")

@@ -71,7 +71,7 @@ def take_screenshots(ctx: CellContext, head: CommitId, number: int, left: Path) 
         return ()
     folder = attempts.attempt_folder(ctx.dir, number) / "screenshots" / head[:12]
     with open_check_place(ctx, head) as (place, more, ports):
-        request = make_suite_request(ctx, place, folder, ports=ports, more=more)
+        request = make_suite_request(ctx, place, folder, ports=ports, more=more, phase=Phase.REVIEW)
         results = run_suite(
             wanted,
             request,

@@ -27,12 +27,6 @@ from orchestr.cell.agent.launch import (
     session_to_resume,
     write_launch_record,
 )
-from orchestr.cell.agent.reviewer_checkout import (
-    CheckoutPart,
-    clone_at_head,
-    clone_side_by_side,
-    remove_checkout,
-)
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
@@ -40,6 +34,12 @@ from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
 from orchestr.cell.worktree.readable_checkout import readable_checkout
+from orchestr.cell.worktree.throwaway_clone import (
+    CheckoutPart,
+    clone_at_commit,
+    clone_side_by_side,
+    remove_clone,
+)
 from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
@@ -155,7 +155,7 @@ def forget_answers(
 def _mark_failed(folder: Path, why: str) -> None:
     if not (folder / ANSWER).exists():
         write_atomic(folder / FAILED, f"{why}\n".encode())
-        remove_checkout(folder / TREE)
+        remove_clone(folder / TREE)
 
 
 def _stop_outdated_reviewers(ctx: CellContext, case: ReviewCase, wanted: Collection[Path]) -> None:
@@ -192,7 +192,7 @@ def _run_reviewer(
             _mark_failed(folder, str(error))
         raise
     finally:
-        remove_checkout(folder / TREE)
+        remove_clone(folder / TREE)
     write_json(folder / ANSWER, form.to_row(found))
     ctx.emit(
         EventKind.REVIEW_DONE,
@@ -289,7 +289,7 @@ def _write_launch(
     if case.parts:
         tree = clone_side_by_side(case.parts, folder / TREE)
     else:
-        tree = clone_at_head(ctx.repo, case.head, folder / TREE)
+        tree = clone_at_commit(ctx.repo, case.head, folder / TREE)
     session = session_to_resume(folder)
     prompt = folder / ("go-on.md" if session else "prompt.md")
     if session is None:

@@ -203,6 +203,8 @@ def _check_merge(
             raw_logs=run.settings.workspace.raw_logs,
             wall=wall_checks(ctx),
             is_unchanged=lambda: not checkout.find_harm(),
+            owner=f"cross checks of {run.feature.name}",
+            tell_wait=lambda reason: _tell_wait(run, repo, reason),
         )
         results = run_suite_unchanged(
             checks,
@@ -225,6 +227,11 @@ def _check_merge(
     passed, told = all(result.passed for result in results), summarize_results(results)
     rows = tuple(evidence_row(result) for result in results)
     return CrossOutcome(repo, passed, told, rows, tuple(results)), str(merged.commit)
+
+
+def _tell_wait(run: FeatureRun, repo: str, reason: str | None) -> None:
+    if reason is not None:
+        run.emit(EventKind.CELL_WARNED, reason=f"cross checks in {repo} wait: {reason}")
 
 
 def cross_checks_marker(run: FeatureRun) -> str:

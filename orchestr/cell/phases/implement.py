@@ -182,7 +182,10 @@ def _make_attempt(
 ) -> PhaseResult:
     attempt = begin_attempt(ctx, record.newest_attempt, marker, key)
     made = carry_out_attempt(ctx, attempt, marker)
-    return PhaseResult.built(why, attempt=attempt.number, head=made.head, outcome=made.outcome)
+    files = len(ctx.repo.changed_paths(made.base, made.head))
+    return PhaseResult.built(
+        why, attempt=attempt.number, head=made.head, outcome=made.outcome, files=files
+    )
 
 
 def _adopt_pull_request(

@@ -30,6 +30,7 @@ from orchestr.git.repo import CommitId
 from orchestr.process.tree import WORKTREE
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.attempts import Attempt
+from orchestr.state.events import EventKind
 from orchestr.state.results import digest, read_tree
 
 
@@ -99,6 +100,7 @@ def make_suite_request(
     *,
     ports: tuple[int, ...] = (),
     more: Mapping[str, str] | None = None,
+    phase: Phase = Phase.CHECK,
 ) -> SuiteRequest:
     """What a suite on a head of the cell is given; its results lie in ``folder``. ``more`` are
     further variables."""
@@ -119,7 +121,17 @@ def make_suite_request(
         raw_logs=ctx.run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
         is_unchanged=lambda: not find_place_harm(ctx, place),
+        owner=ctx.name,
+        tell_wait=lambda reason: tell_wait(ctx, phase, reason),
     )
+
+
+def tell_wait(ctx: CellContext, phase: Phase, reason: str | None) -> None:
+    """Journal what a check of the cell waits for; None: it goes on."""
+    if reason is None:
+        ctx.emit(EventKind.CELL_WAITING, phase=phase, over=True)
+    else:
+        ctx.emit(EventKind.CELL_WAITING, phase=phase, reason=reason)
 
 
 def find_author_checkout(ctx: CellContext) -> Path:

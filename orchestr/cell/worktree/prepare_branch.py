@@ -17,6 +17,7 @@ from orchestr.cell.worktree.person_changes import (
     end_change,
     set_aside_person_changes,
 )
+from orchestr.cell.worktree.resolved_files import take_resolved_files
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
 from orchestr.cell.worktree.setup_baseline import put_back_changes, record_idle_paths
 from orchestr.cell.worktree.take_out_kit import take_out_kit
@@ -158,10 +159,17 @@ def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
         put_back_changes(ctx, repo.require_head(), "a hook of the merge")
         record_idle_paths(ctx)
         return []
-    return [CONFLICTS.format(", ".join(merged.conflicts[:20]))]
+    resolved = take_resolved_files(ctx)
+    left = [path for path in merged.conflicts if path not in resolved]
+    notes = [CONFLICTS.format(", ".join(left[:20]))]
+    return [*notes, RESOLVED.format(", ".join(resolved[:20]))] if resolved else notes
 
 
 CONFLICTS = (
     "What this branch builds on has moved, and merging it left conflicts in {}. "
     "Resolve them first, keep both sides' intent, and finish the merge with a commit."
+)
+RESOLVED = (
+    "Resolved and staged already, by a merge that keeps both sides: {}. Change them only where the "
+    "rest needs it."
 )

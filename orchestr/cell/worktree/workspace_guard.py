@@ -45,8 +45,9 @@ from orchestr.process.file_lock import FlockLock
 from orchestr.process.tree import is_process_alive, read_create_time
 from orchestr.settings.records import WorkspaceSettings
 from orchestr.spec.reader import list_part_files, spec_files
+from orchestr.spec.records import LOCK_SUFFIX
 from orchestr.state import attempts
-from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.layout import AGENTS_LOCK, WorkspaceLayout
 
 MOST = 1000  # files beside a template that are looked at
 Note = Callable[[list[str]], None]
@@ -97,12 +98,13 @@ class FileChange:
 
 
 def list_guarded_files(places: WorkspaceSettings) -> list[Path]:
-    """What says what is evidence: specs and the files that they take in, settings, dodo.py, the
-    template and its neighbours."""
-    found = [places.root / "orchestr.toml", places.root / "dodo.py"]
+    """What says what is evidence: specs with their locks and the files that they take in, settings,
+    dodo.py, the template and its neighbours."""
+    found = [places.root / name for name in ("orchestr.toml", AGENTS_LOCK, "dodo.py")]
     with suppress(OSError):
         specs = spec_files(places.specs)
         found += specs
+        found += sorted(places.specs.glob(f"*{LOCK_SUFFIX}"))
         found += (part for spec in specs for part in list_part_files(spec, places.root))
     if places.prompt is not None:
         found.append(places.prompt)
@@ -187,6 +189,17 @@ def recover_workspace(layout: WorkspaceLayout, places: WorkspaceSettings | None)
         open_ones = {k: o for k, o in before.holders.items() if is_open(layout, k)}
         write_workspace_picture(layout, WorkspacePicture(before.files, open_ones))
     return report
+
+
+def include_own_change(layout: WorkspaceLayout, path: Path) -> None:
+    """After a verb of ours wrote a guarded file while agents are at work: it is none of theirs."""
+    if not layout.picture_file.exists():
+        return
+    with workspace_picture_lock(layout):
+        before = read_picture(layout)
+        if before is not None:
+            files = {**before.files, **read_guarded_files([path])}
+            write_workspace_picture(layout, WorkspacePicture(files, before.holders))
 
 
 # --- whose it is -----------------------------------------------------------------------------

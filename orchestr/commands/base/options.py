@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestr.errors import UsageError
 from orchestr.spec.field_types import parse_duration
+
+if TYPE_CHECKING:
+    from orchestr.cell.budget import RunBudget
 
 
 def flag_option(name: str, help_: str, *, short: str = "", long: str = "") -> dict[str, Any]:
@@ -59,6 +62,20 @@ def read_duration(params: Any, name: str, examples: str) -> float | None:
         raise UsageError(f"--{name}: {error}", hint=f"e.g. {examples}") from error
 
 
+def make_purse(params: Any) -> RunBudget | None:
+    """`--budget` and `--budget-tokens`. Raises UsageError."""
+    from orchestr.cell.budget import RunBudget, SpendingCap
+
+    usd, tokens = params["budget"], params["budget_tokens"]
+    if usd is None and tokens is None:
+        return None
+    if (usd is not None and not usd > 0) or (tokens is not None and tokens < 1):
+        raise UsageError(
+            "a budget must be more than 0", hint="--budget 5.0, --budget-tokens 500000"
+        )
+    return RunBudget(SpendingCap(usd, tokens))
+
+
 JSON = flag_option(
     "json", "machine-readable output, one JSON value (events: one a line)", long="json"
 )
@@ -94,6 +111,10 @@ SKIP_PREFLIGHT = flag_option(
     "skip_preflight", "start in spite of what the pre-flight found", long="skip-preflight"
 )
 FOLLOW = flag_option("follow", "then follow the pull requests, as `orchestr follow` does")
+STUB = flag_option(
+    "stub", "play it in a copy, with agents that cost nothing: tests checks, gates, notify"
+)
+REMOVE_STUB = flag_option("remove_stub", "with --stub: remove the copy when it ended well")
 RUN = (
     JOBS,
     ONLY,
@@ -111,5 +132,7 @@ RUN = (
     IGNORE_DEPS,
     SKIP_PREFLIGHT,
     FOLLOW,
+    STUB,
+    REMOVE_STUB,
     JSON,
 )

@@ -5,19 +5,12 @@ from __future__ import annotations
 import getpass
 
 from orchestr.cell.context import CellContext
-from orchestr.git.runner import YES_OR_NO
+from orchestr.git.identity import read_identity
 
 
 def read_git_identity(ctx: CellContext) -> tuple[str, str]:
     """Name and address as git has them where the cell's repository is; empty where it has none."""
-    return _read_setting(ctx, "user.name"), _read_setting(ctx, "user.email")
-
-
-def _read_setting(ctx: CellContext, key: str) -> str:
-    try:
-        return ctx.repo.run_git("config", "--get", key, answers=YES_OR_NO).text.strip()
-    except OSError:
-        return ""
+    return read_identity(ctx.repo)
 
 
 def login_name() -> str:

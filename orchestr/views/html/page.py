@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestr
 from orchestr.cell.notes import ProofNotes
+from orchestr.compiled_templates import open_code_cache
 from orchestr.registry import substitute_program_name
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
@@ -22,7 +24,7 @@ from orchestr.views.html import audit, escape, history, sections
 from orchestr.views.html import costs as money
 from orchestr.views.html.model import CellEvidence, FeaturePage
 from orchestr.views.html.section_records import CellRow, StateBadge
-from orchestr.views.model import next_command
+from orchestr.views.model import lock_lines, next_command
 from orchestr.views.terminal.text import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
 )
+TEMPLATES = Path(__file__).with_name("templates")
 PHASES = tuple(p.value for p in Phase)
 FEATURE_LOOKS = {
     FeatureState.PENDING: CellState.PENDING,
@@ -136,6 +139,7 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "away": status.view.forge_away,
         "cross": history.cross_check_entries(page),
         "audit": audit.audit_entry(page.status.audit),
+        "lock": lock_lines(status),
         "landings": history.landing_entries(page),
         "conflicts": history.conflict_entries(page),
         "forecast_notes": status.forecast.notes if status.forecast else (),
@@ -199,15 +203,19 @@ def _note_lines(notes: ProofNotes) -> tuple[str, ...]:
 @cache
 def jinja_environment() -> Environment:
     """The templates' surroundings, the same for every page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("orchestr.views.html", "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_make_visible,
+        auto_reload=False,
+        bytecode_cache=open_code_cache(
+            "html", {path.name: path for path in TEMPLATES.glob("*.j2")}
+        ),
     )
     made.filters |= {
         "took": format_duration,

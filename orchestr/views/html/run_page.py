@@ -12,6 +12,7 @@ from orchestr.state.states import CellState
 from orchestr.views.html.page import POLICY, jinja_environment
 from orchestr.views.html.section_records import StateBadge
 from orchestr.views.html.sections import state_badge
+from orchestr.views.run_report.forecast import forecast_words
 from orchestr.views.run_report.markdown import (
     cost_words,
     count_words,
@@ -54,6 +55,7 @@ def run_report_html(report: RunReport) -> str:
         cost=cost_words(figures),
         figure=figure_words,
         phase=phase_words,
+        expected=forecast_words,
         version=f"orchestr {report.version}",
     )
 

@@ -6,11 +6,11 @@ first, as the scheduler does it. Says nothing where no earlier attempt told how 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from orchestr.plan.dag import FeaturePlan
+from orchestr.plan.schedule import CellKey, WaitingCell, simulate_end
 from orchestr.spec.phases import Action
 from orchestr.state.replay import CellState, FeatureView
 from orchestr.views.terminal.text import seconds_between
@@ -27,9 +27,8 @@ def time_left(
     """Seconds until nothing can go on any more, or None when that cannot be guessed."""
     if not plans or not all(weights_are_seconds(plan) for plan in plans):
         return None
-    free = max(slots, 1)
-    busy: list[tuple[float, str, str]] = []  # end, feature, cell
-    todo: dict[tuple[str, str], tuple[set[str], float, float]] = {}
+    busy: list[tuple[float, CellKey]] = []
+    waiting: dict[CellKey, WaitingCell] = {}
     for plan in plans:
         view = views.get(plan.feature, FeatureView())
         stuck: set[str] = set()
@@ -46,22 +45,9 @@ def time_left(
                 spent = seconds_between(its.started_at, now) or 0.0
                 # One that takes longer than usual: half as long again as it has taken.
                 rest = usual - spent if spent < usual else spent / 2
-                heapq.heappush(busy, (rest, plan.feature, cell.name))
-                free -= 1
+                busy.append((rest, (plan.feature, cell.name)))
                 continue
-            todo[plan.feature, cell.name] = (late, usual, -plan.priority[cell.name])
-    free, at = max(free, 0), 0.0
-    while busy or todo:
-        ready = sorted((prio, key) for key, (late, _, prio) in todo.items() if not late)
-        for _, key in ready[:free]:
-            _, usual, _ = todo.pop(key)
-            heapq.heappush(busy, (at + usual, *key))
-            free -= 1
-        if not busy:
-            return None  # what is left waits for something that we cannot foresee
-        at, feature, name = heapq.heappop(busy)
-        free += 1
-        for (its_feature, _), (late, _, _) in todo.items():
-            if its_feature == feature:
-                late.discard(name)
-    return at
+            above = {(plan.feature, name) for name in late}
+            priority = plan.priority[cell.name]
+            waiting[plan.feature, cell.name] = WaitingCell(above, usual, priority)
+    return simulate_end(waiting, slots, busy)

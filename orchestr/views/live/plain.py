@@ -7,7 +7,7 @@ shown here: the line of a failure names the log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from orchestr.plan.dag import FeaturePlan
 from orchestr.state.event_details import (
@@ -63,6 +63,7 @@ from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowN
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
+from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
 
@@ -123,6 +124,13 @@ def _event_words(event: Event) -> list[str]:
             return [f"forced: {clean_line(named)}"]
         case RunFinished():
             return [f"run {event.run} finished (exit {_count(details.exit)})"]
+        case SpecLocked():
+            return [f"locked by {_text(details.path)}"]
+        case SpecChanged():
+            return [f"free fields differ from the lock: {_names(details.fields)}"]
+        case SpecAmended():
+            return [f"{_text(details.who)} amended {_names(details.fields)}: "
+                    f"{headline(details.reason)}"]  # fmt: skip
         case CellIgnored():
             return ["ignored"]
         case CellUnignored():
@@ -308,6 +316,10 @@ def _elapsed_words(seconds: float | None) -> str:
 
 def _text(value: str | None) -> str:
     return clean_line(value or "")
+
+
+def _names(values: list[Any] | None) -> str:
+    return clean_line(", ".join(map(str, values or ())))
 
 
 def _count(value: float | None) -> str:

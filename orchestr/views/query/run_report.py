@@ -28,8 +28,9 @@ from orchestr.state.states import CellState
 from orchestr.state.timeline import Span, Timeline, make_timeline
 from orchestr.views.html.history import gate_words
 from orchestr.views.logs.dialect import event_parser
-from orchestr.views.model import FeatureStatus
+from orchestr.views.model import FeatureStatus, lock_lines
 from orchestr.views.query import run_events
+from orchestr.views.query.cost_forecast import judge_run_cost
 from orchestr.views.query.denied_actions import list_denied_actions
 from orchestr.views.query.evidence import newest_attempt_number, read_check_runs, read_reviews
 from orchestr.views.query.follow_ups import list_follow_ups
@@ -146,6 +147,7 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             for one in status.cross
         ),
         audit=status.audit,
+        spec_lock=tuple(lock_lines(status)),
         landing=tuple(_list_landings(run.feature.name, mine, frame)),
         follow=tuple(run_events.list_follow_lines(mine)),
         actions=tuple(run_events.list_actions(mine)),
@@ -153,6 +155,9 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
         warnings=(*run_events.list_warnings(mine, ""), *status.view.surprises),
         forge_away=dict(status.view.forge_away),
         forge=dict(forge or {}),
+        forecast=judge_run_cost(
+            run, frame.run, events, seconds_between(frame.started_at, frame.finished_at)
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from orchestr.state.states import CellState
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
 from orchestr.views.query.audit import audit_facts
+from orchestr.views.query.spec_lock import lock_facts
 
 
 def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
@@ -41,8 +42,9 @@ def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
         }
     cross, removed = cross_check_facts(run), tuple(removed_cells_of(run))
     return FeatureStatus(
-        run.feature, run.plan, view, facts, live, cross, removed, audit=audit_facts(run)
-    )
+        run.feature, run.plan, view, facts, live, cross, removed, lock_facts(run),
+        audit=audit_facts(run),
+    )  # fmt: skip
 
 
 def cross_check_facts(run: FeatureRun) -> tuple[CrossFacts, ...]:

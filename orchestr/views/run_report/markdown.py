@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchestr.forges.markdown_escape import inline_code, literal_text, render_link
 from orchestr.state.states import CellState
+from orchestr.views.run_report.forecast import forecast_words
 from orchestr.views.run_report.model import (
     BUILT,
     CellReport,
@@ -120,6 +121,8 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
     yield _audit_block(feature)
+    yield _list("Spec lock", feature.spec_lock)
+    yield _list("What it took, against p10 to p90 of before", forecast_words(feature.forecast))
     yield _landing_block(feature)
     yield _follow_block(feature)
     yield _list(

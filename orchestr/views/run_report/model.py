@@ -16,6 +16,7 @@ from typing import Any
 from orchestr.errors import ExitCode
 from orchestr.state.states import CellState
 from orchestr.views.audit import AuditFacts
+from orchestr.views.run_report.forecast import ForecastLine
 
 DONE = "done"  # the token that a report ends with where nothing is left
 BUILT = frozenset({CellState.DONE, CellState.LANDED, CellState.ROLLED_BACK})  # not: ignored
@@ -203,7 +204,8 @@ class CrossCheckLine:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
-    """One feature after the run; ``forge`` are requests and points that the run took."""
+    """One feature after the run; ``forge`` are requests and points that the run took, ``forecast``
+    is where what it took fell against its history, ``spec_lock`` lines about the spec's lock."""
 
     name: str
     title: str
@@ -211,6 +213,7 @@ class FeatureReport:
     state: str
     cells: tuple[CellReport, ...] = ()
     cross_checks: tuple[CrossCheckLine, ...] = ()
+    spec_lock: tuple[str, ...] = ()
     landing: tuple[LandingLine, ...] = ()
     follow: tuple[FollowLine, ...] = ()
     actions: tuple[ActionLine, ...] = ()
@@ -218,6 +221,7 @@ class FeatureReport:
     warnings: tuple[str, ...] = ()
     forge_away: dict[str, str] = field(default_factory=dict)
     forge: dict[str, Any] = field(default_factory=dict)
+    forecast: tuple[ForecastLine, ...] = ()
     audit: AuditFacts | None = None
 
     @property

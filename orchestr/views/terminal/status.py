@@ -6,6 +6,7 @@ Pure. docs/json.md describes the JSON (``status --json``); fields are added, nev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestr.state.results import PlanDeviation
 from orchestr.views.model import (
     FeatureStatus,
     describe_activity,
+    lock_lines,
     next_command,
     pr_words,
     proof_lines,
@@ -68,6 +70,7 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
             for c in status.cross
         ],
         **({"audit": audit_json(status.audit)} if status.audit is not None else {}),
+        "lock": None if status.lock is None else asdict(status.lock),
         "conflicts": conflicts_json(status.forecast),
         "removed": [
             {"name": c.name, "repo": c.repo or None, "branch": c.branch or None, "pr": c.url,
@@ -209,7 +212,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
     for cell in status.plan.cells:
         lines += _note_lines(status, cell.name)
     lines += [f"  {line}" for line in proof_lines(status, [c.name for c in status.plan.cells])]
-    lines += [f"  {line}" for line in last_step_lines(status)]
+    lines += [f"  {line}" for line in (*last_step_lines(status), *lock_lines(status))]
     lines += conflict_lines(status.forecast, status.feature.name, indent="  ")
     for gone in status.removed:
         lines.append(f"  {clean_line(gone.description)}")

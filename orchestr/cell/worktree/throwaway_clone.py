@@ -1,4 +1,8 @@
-"""The throw-away clones that reviewers read: without a remote, their files not writable."""
+"""A clone for somebody who only reads: at one commit, without a remote, its files read-only.
+
+Reviewers and drafting agents get one. What they do to it reaches no worktree and no branch; its
+objects are those of the main clone, read through git's alternates.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from orchestr.git.runner import YES_OR_NO_REMOTE
 
 @dataclass(frozen=True, slots=True)
 class CheckoutPart:
-    """One of several checkouts that lie side by side: its folder's name, what it shows."""
+    """One of several clones that lie side by side: its folder's name, what it shows."""
 
     name: str
     repo: Repo
@@ -25,22 +29,22 @@ class CheckoutPart:
 
 def clone_side_by_side(parts: Sequence[CheckoutPart], tree: Path) -> Path:
     """A folder with a clone for each part, none of which can be written to."""
-    remove_checkout(tree)
+    remove_clone(tree)
     tree.mkdir(parents=True)
     for part in parts:
-        clone_at_head(part.repo, part.commit, tree / part.name)
+        clone_at_commit(part.repo, part.commit, tree / part.name)
     _set_writable(tree, write=False)
     return tree
 
 
-def clone_at_head(source: Repo, head: CommitId, tree: Path) -> Path:
-    """A clone of its own at the head, without a remote; its files cannot be written to."""
-    remove_checkout(tree)
+def clone_at_commit(source: Repo, commit: CommitId, tree: Path) -> Path:
+    """Make the clone ``tree`` of ``source`` at ``commit``, in the place of what is there."""
+    remove_clone(tree)
     clone = ("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--template=")
     source.without_lfs().run_git(*clone, str(source.common_dir()), str(tree))
     repo = Repo(tree).without_lfs()
     repo.run_git("remote", "remove", "origin", answers=YES_OR_NO_REMOTE)
-    repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", head)
+    repo.run_git("checkout", "--quiet", "--detach", "--no-recurse-submodules", commit)
     for where, folders, files in os.walk(tree):
         if ".git" in folders and Path(where) == tree:
             folders.remove(".git")
@@ -49,8 +53,8 @@ def clone_at_head(source: Repo, head: CommitId, tree: Path) -> Path:
     return tree
 
 
-def remove_checkout(tree: Path) -> None:
-    """Take a checkout away again."""
+def remove_clone(tree: Path) -> None:
+    """Take such a clone, or a folder of them, away again."""
     if tree.is_dir():
         for where, _, _ in os.walk(tree):
             _set_writable(Path(where), write=True)

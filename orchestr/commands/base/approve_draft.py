@@ -1,0 +1,120 @@
+"""`approve spec:NAME`: show what a draft would do and change, ask, write `specs/NAME.yaml`.
+
+The plan is that of a run: waves, bases, what would run again of a feature that is there, conflicts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestr.cell.phases.clone_repo import RepoMaker
+from orchestr.cell.worktree.workspace_guard import include_own_change
+from orchestr.commands.base.drafting import find_places, hold_draft
+from orchestr.draft.accept import (
+    Acceptance,
+    accept_draft,
+    add_schema_line,
+    decide_acceptance,
+    render_diff,
+)
+from orchestr.draft.build import read_draft_text
+from orchestr.draft.context import load_inputs
+from orchestr.draft.decide import DraftStep, decide_draft
+from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
+from orchestr.errors import UsageError
+from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_lock import read_person, write_first_lock
+from orchestr.run.conflicts import forecast_features
+from orchestr.run.workspace import Session
+from orchestr.spec.records import Feature
+from orchestr.state.journal import utc_timestamp
+from orchestr.tasks.loader import select_unignored
+from orchestr.tasks.stale import forecast_selection
+from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.conflicts import conflict_lines
+from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.plan import plan_text
+
+
+def approve_draft(session: Session, name: str, *, yes: bool) -> None:
+    """Raises UsageError (exit 2) where there is no draft of the intent as it is, where the spec was
+    edited since, or where nobody is there to say yes."""
+    places = find_places(session, name)
+    with hold_draft(session, name):
+        record = _require_draft(session, places)
+        shown = _relative(places.spec, session.root)
+        target = _relative(places.target, session.root)
+        data = read_if_there(places.spec) or b""
+        feature, warnings = read_draft_text(session.settings, data, shown)
+        if feature.name != name:
+            raise UsageError(
+                f"{shown} is of the feature {feature.name!r}", hint=f"orchestr draft {name} --force"
+            )
+        drafted, current = add_schema_line(data), read_if_there(places.target)
+        what = decide_acceptance(current, drafted, record.before)
+        if what is Acceptance.STALE:
+            write_stdout(render_diff(current, drafted, target))
+            raise UsageError(
+                f"{target} was edited since the draft: nothing is written over it",
+                hint=f"orchestr draft {name} --force drafts on the spec as it is now",
+            )
+        for warning in warnings:
+            print_stderr(str(warning))
+        if what is Acceptance.WRITE:
+            write_stdout(_plan_of(session, feature))
+            write_stdout(render_diff(current, drafted, target))
+            unheard = "an approval is a person's, and there is no terminal"
+            if not yes and not ask_yes_no(f"Write {target}?", unheard=unheard):
+                print_stderr("Nothing was written.")
+                return
+        at, who = utc_timestamp(), read_person(session.root)
+        written = [target] if accept_draft(places, record, drafted, at=at, who=who) else []
+        include_own_change(session.layout, places.target)
+        final, _ = read_draft_text(session.settings, drafted, target)
+        if not (session.root / final.lock_path).exists():
+            write_first_lock(session.make_run(final))
+            written.append(final.lock_path)
+    for path in written:
+        write_stdout(f"wrote {path}\n")
+    if not written:
+        write_stdout(f"{target} is that draft already\n")
+    write_stdout(f"next: orchestr run {name}\n")
+
+
+def _require_draft(session: Session, places: DraftPlaces) -> DraftRecord:
+    record = read_draft(places)
+    if record is None:
+        raise UsageError(
+            f"there is no draft of {places.name}", hint=f"orchestr draft {places.name}"
+        )
+    _, inputs = load_inputs(session.settings, places)
+    step, why = decide_draft(record, inputs)
+    if step is not DraftStep.KEEP:
+        raise UsageError(
+            f"the draft of {places.name} is out of date: {why}",
+            hint=f"orchestr draft {places.name}",
+        )
+    return record
+
+
+def _plan_of(session: Session, feature: Feature) -> str:
+    """What a run of the drafted feature would do."""
+    for name in sorted({cell.repo for cell in feature.cells}):
+        known = session.settings.repo_settings(name)
+        if known.url or known.create:
+            RepoMaker(session.settings, name).make()
+    run = session.make_run(feature)
+    text = plan_text(
+        feature,
+        run.plan,
+        forecast_selection(run, select_unignored(run)),
+        feature_status(run, fresh=False).facts,
+        claims=[str(claim) for claim in overlap_problems(feature, session.root)],
+        jobs=session.settings.limits.jobs,
+    )
+    conflicts = conflict_lines(forecast_features(session, [feature.name]), feature.name)
+    return text + "".join(f"{line}\n" for line in conflicts)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,244 @@
+"""`draft NAME [INTENT | --file F | --issue URL...]`: from an intent to the draft of a spec.
+
+The words are saved as `specs/NAME.md`, which is from then on the source: a person edits it, and
+`draft NAME` or `run spec:NAME` drafts again. An unchanged intent asks nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestr.commands.base import drafting, options
+from orchestr.commands.base.options import flag_option, repeated_option, value_option
+from orchestr.commands.base.verb import PlainVerb
+from orchestr.draft.build import build_draft, read_draft_text
+from orchestr.draft.files import DraftPlaces, DraftRecord, read_if_there
+from orchestr.draft.intent import (
+    Intent,
+    check_draft_name,
+    is_intent,
+    parse_intent,
+    read_intent,
+    render_intent,
+)
+from orchestr.draft.sources import SOURCES, collect_findings, read_issues, render_issues
+from orchestr.draft.templates import describe_templates, find_template, list_open_questions
+from orchestr.errors import ExitCode, UsageError
+from orchestr.files import write_atomic, write_if_changed
+from orchestr.forges import make_forge
+from orchestr.forges.base import Forge
+from orchestr.run.workspace import Session
+from orchestr.settings.records import Settings
+from orchestr.spec.product import Product
+from orchestr.views.terminal.output import print_stderr, write_stdout
+
+
+class Draft(PlainVerb):
+    """Writes the intent and the draft; the spec itself is written by `approve spec:NAME`."""
+
+    doc_purpose = "draft a spec from an intent, by an agent that only reads or from a template"
+    doc_usage = "NAME [INTENT]"
+    help_group = "build"
+    examples = (
+        ("draft mldsa 'Sign with ML-DSA in every SDK'", "an agent reads the code and drafts"),
+        ("draft mldsa --issue https://github.com/o/r/issues/7", "the same from an issue"),
+        ("draft mldsa --answer=scope=java", "answer what the agent asked"),
+        ("draft mldsa --no-agent --template sdk-matrix", "fill in a template, no agent"),
+        ("draft mldsa --from review", "a new draft that answers what reviewers found"),
+    )
+    cmd_options = (
+        value_option("file", "a file with the words"),
+        repeated_option("issue", "an issue's address, or a file with its text; may be repeated"),
+        value_option("product", "what it makes or changes: " + ", ".join(Product)),
+        repeated_option("repo", "only these repositories; may be repeated"),
+        {**value_option("source", f"answer what came of it: {' or '.join(SOURCES)}"),
+         "long": "from"},
+        flag_option("no_agent", "from a template, without an agent"),
+        value_option("template", "which template"),
+        repeated_option("set", "--set=KEY=VALUE, an answer for the template; may be repeated"),
+        repeated_option("answer", "--answer=KEY=TEXT, an answer for the agent; may be repeated"),
+        flag_option("force", "draft again although the intent did not change"),
+        options.AGENT,
+        options.MODEL,
+        options.BUDGET,
+        options.BUDGET_TOKENS,
+        options.YES,
+    )  # fmt: skip
+
+    def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
+        """Save the intent, draft, and say where the draft is. Exit 2 for a question that waits."""
+        if not args:
+            raise UsageError(
+                "a draft of what?", hint='orchestr draft NAME "what is wanted, and why"'
+            )
+        name = check_draft_name(args[0])
+        agent = params["agent"]
+        if agent is not None and agent not in session.settings.agents:
+            known = ", ".join(session.settings.agents) or "none"
+            raise UsageError(f"there is no agent {agent!r}", hint=f"agents: {known}")
+        places = drafting.find_places(session, name)
+        with drafting.hold_draft(session, name):
+            _save_intent(session, places, params, args[1:])
+            if params["source"]:
+                _save_findings(session, places, params["source"])
+            work = drafting.make_draft_work(
+                session,
+                name,
+                answers=drafting.read_pairs(params["answer"], "answer"),
+                force=params["force"],
+                agent=agent,
+                model=params["model"],
+                purse=options.make_purse(params),
+            )
+            if not drafting.confirm_draft(work, yes=params["yes"]):
+                return int(ExitCode.DONE)
+            with drafting.stop_on_signals(work):
+                record, made = build_draft(work)
+        _print_result(session, places, record, made=made)
+        return int(ExitCode.DONE)
+
+
+def _print_result(
+    session: Session, places: DraftPlaces, record: DraftRecord, *, made: bool
+) -> None:
+    data = read_if_there(places.spec) or b""
+    shown = _relative(places.spec, session.root)
+    feature, warnings = read_draft_text(session.settings, data, shown)
+    for warning in warnings:
+        print_stderr(str(warning))
+    if not made:
+        write_stdout(f"spec:{places.name} is up to date: its intent did not change\n")
+    else:
+        by = f"by {record.agent}" if record.agent else f"from the template {record.template}"
+        times = f", sent back {record.rounds} times" if record.rounds > 1 else ""
+        times = ", sent back once" if record.rounds == 1 else times
+        write_stdout(f"drafted {places.name} {by}{times}: {shown}\n")
+    for cell in feature.cells:
+        after = f", after {', '.join(cell.depends_on)}" if cell.depends_on else ""
+        write_stdout(f"  {cell.name} in {cell.repo}{after}\n")
+    write_stdout(f"next: orchestr approve spec:{places.name}\n")
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _save_intent(session: Session, places: DraftPlaces, params: Any, words: Sequence[str]) -> None:
+    """Write `specs/NAME.md` from what was typed; a person's text in it is never replaced."""
+    root, there = session.root, read_if_there(places.intent)
+    shown = _relative(places.intent, root)
+    known = parse_intent(places.name, there, shown) if there is not None else None
+    typed = _read_typed_text(root, places.name, params, words)
+    if typed is None and known is None:
+        known = _intent_without_words(session, places, params)
+    base = known or typed or Intent(places.name, "")
+    if known is not None and typed is not None and typed.text.strip() != known.text.strip():
+        raise UsageError(
+            f"{shown} says something else already",
+            hint=f"edit it, then: orchestr draft {places.name}",
+        )
+    intent = Intent(
+        places.name,
+        base.text,
+        tuple(params["issue"]) or base.issues,
+        params["product"] or base.product,
+        tuple(params["repo"]) or base.repositories,
+        _choose_template(params, base),
+        {**base.values, **drafting.read_pairs(params["set"], "set")},
+    )
+    if intent.product not in (None, *Product):
+        raise UsageError(f"--product takes {', '.join(Product)}")
+    intent = _answer_template(session.settings, intent)
+    if known is None or intent != known or there is None:
+        places.intent.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(places.intent, render_intent(intent))
+        print_stderr(f"saved {shown}")
+
+
+def _intent_without_words(session: Session, places: DraftPlaces, params: Any) -> Intent | None:
+    """A revision, or a template, needs no words; anything else does. Raises UsageError."""
+    feature = session.specs.features.get(places.name)
+    if feature is not None and params["source"]:
+        return Intent(places.name, feature.intent or feature.title)
+    if params["no_agent"] or params["template"]:
+        return None
+    raise UsageError(
+        "what is wanted? There are no words",
+        hint=f'orchestr draft {places.name} "what is wanted, and why", or --file, --issue',
+    )
+
+
+def _read_typed_text(root: Path, name: str, params: Any, words: Sequence[str]) -> Intent | None:
+    """The intent that was typed: words, a file, issues; None for nothing."""
+    given = " ".join(words).strip()
+    if given and params["file"]:
+        raise UsageError("words or --file, not both", hint="orchestr help draft")
+    base = Intent(name, given)
+    if params["file"]:
+        path = root / params["file"]
+        data = read_if_there(path)
+        if data is None:
+            raise UsageError(f"there is no file {params['file']}", hint="--file FILE")
+        text = data.decode("utf-8", "replace")
+        base = parse_intent(name, data, params["file"]) if is_intent(data) else Intent(name, text)
+    if params["issue"]:
+        found = render_issues(read_issues(params["issue"], root, _forge_finder()))
+        parts = [part for part in (base.text.strip(), found) if part]
+        base = Intent(name, "\n\n".join(parts), tuple(params["issue"]), base.product,
+                      base.repositories, base.template, base.values)  # fmt: skip
+    return base if base.text.strip() else None
+
+
+def _forge_finder() -> Any:
+    def find() -> Forge:
+        return make_forge(Session.from_cwd().settings)
+
+    return find
+
+
+def _choose_template(params: Any, base: Intent) -> str | None:
+    """The template of the intent; asked for at the terminal. Raises UsageError."""
+    chosen = params["template"] or base.template
+    if chosen is not None:
+        return find_template(chosen).name
+    if not params["no_agent"]:
+        return None
+    print_stderr(f"templates:\n{describe_templates()}".rstrip())
+    import sys
+
+    if not sys.stdin.isatty():
+        raise UsageError("which template?", hint="orchestr draft NAME --no-agent --template NAME")
+    sys.stderr.write("template: ")
+    sys.stderr.flush()
+    return find_template(sys.stdin.readline().strip()).name
+
+
+def _answer_template(settings: Settings, intent: Intent) -> Intent:
+    """The intent with the answers that a person types to its template's open questions."""
+    if intent.template is None:
+        return intent
+    import sys
+
+    open_ones = list_open_questions(find_template(intent.template), intent.values)
+    if not open_ones or not sys.stdin.isatty():
+        return intent
+    values = dict(intent.values)
+    for question in open_ones:
+        default = question.default.replace("<name>", intent.name)
+        more = f" ({', '.join(settings.repos)})" if question.kind.startswith("repo") else ""
+        print_stderr(f"{question.ask}{more}")
+        sys.stderr.write(f"{question.key}{f' [{default}]' if default else ''}: ")
+        sys.stderr.flush()
+        values[question.key] = sys.stdin.readline().strip() or default
+    return Intent(intent.name, intent.text, intent.issues, intent.product, intent.repositories,
+                  intent.template, values)  # fmt: skip
+
+
+def _save_findings(session: Session, places: DraftPlaces, source: str) -> None:
+    """Write what a revision has to answer. Raises UsageError without a spec to revise."""
+    feature = session.find_feature(places.name)
+    intent = read_intent(places.intent, places.name, session.root)
+    text = collect_findings(source, session.layout, feature, intent.issues, _forge_finder())
+    write_if_changed(places.findings, text.encode())

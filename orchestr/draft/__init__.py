@@ -1,0 +1,1 @@
+"""From an intent to a spec: `draft`, its templates, and what `approve spec:NAME` writes."""

@@ -1,0 +1,113 @@
+"""The settings and paths of a stub run: all that is real but the agents and what they could reach.
+
+Pure: tables in, tables out. Every agent becomes the program of `orchestr.agents.stub_program`,
+every repository a clone of the stub's own, the forge the local one. What is not named here stays
+as the user has it: limits, checks, sandbox, notify, landing.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from orchestr.cell.ownership import PathClaims, judge_paths
+
+TRAILER = "Orchestr-Stub: nothing of this commit is real work"
+_PLACES = ("state", "worktrees", "repos")  # each stub has its own
+_ANY_AGENT = (
+    "model", "paid", "retry_after", "retry_max", "sign", "provider", "network",
+)  # fmt: skip
+_WILD = re.compile(r"[*?\[]")
+
+
+def make_stub_settings(
+    raw: Mapping[str, Any],
+    *,
+    root: Path,
+    specs: str,
+    clones: Mapping[str, str],
+    program: tuple[str, ...],
+    env: Mapping[str, str],
+) -> dict[str, Any]:
+    """The tables of the stub's `orchestr.toml`. ``root`` is the user's workspace, ``specs`` the
+    folder of the specs in the stub, ``clones`` where each repository lies, ``program`` and ``env``
+    start the stub agent. Settings of other repositories are left out: nothing may reach them."""
+    found: dict[str, Any] = copy.deepcopy(dict(raw))
+    workspace = {k: v for k, v in found.get("workspace", {}).items() if k not in _PLACES}
+    workspace["specs"] = specs
+    workspace["trailers"] = [*workspace.get("trailers", ()), TRAILER]
+    if workspace.get("prompt", "").startswith(("..", "/", "~")):
+        outside = os.path.expanduser(workspace["prompt"])  # noqa: PTH111 - may be relative, too
+        workspace["prompt"] = os.path.normpath(root / outside)
+    found["workspace"] = workspace
+    known = found.get("repos", {})
+    found["repos"] = {
+        name: _make_repo(known.get(name, {}), place) for name, place in clones.items()
+    }
+    found["agents"] = {
+        name: table
+        if name == "default"
+        else {
+            **{key: value for key, value in table.items() if key in _ANY_AGENT},
+            "kind": "command",
+            "run": list(program),
+            "env": dict(env),
+            "paid": False,
+        }
+        for name, table in found.get("agents", {}).items()
+    }
+    forge = found.get("forge", {})
+    dropped = ("program", "patience") if forge.get("kind", "local") == "local" else (
+        "program", "patience", "ci")  # fmt: skip
+    found["forge"] = {k: v for k, v in forge.items() if k not in dropped} | {"kind": "local"}
+    found.get("landing", {}).pop("land", None)  # how a target moves at a real forge
+    return found
+
+
+def _make_repo(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    mine = {k: v for k, v in table.items() if k not in ("url", "create", "land")}
+    if "trailers" in mine:  # instead of the workspace's
+        mine["trailers"] = [*mine["trailers"], TRAILER]
+    return {**mine, "path": place}
+
+
+def choose_stub_path(claims: PathClaims) -> str:
+    """The path that the stub agent of a cell changes: a file of its own in a folder that the cell
+    owns, else one of a name that fits, else an owned file, which gets an empty line."""
+    own = f"orchestr-stub-{claims.cell}"
+    patterns = [*claims.owned, *claims.shared]
+    candidates = [f"{own}.txt"] if not claims.owned else []
+    folders = [_plain_folder(pattern) for pattern in patterns]
+    candidates += [f"{folder}{own}{end}" for end in (".txt", "") for folder in folders]
+    candidates += [_fill_name(pattern, own) for pattern in patterns]
+    candidates += [pattern.strip("/") for pattern in patterns if not _WILD.search(pattern)]
+    good = (path for path in candidates if not judge_paths(claims, [path]).paths)
+    return next(good, f"{own}.txt")
+
+
+def _plain_folder(pattern: str) -> str:
+    """The folders before the first wildcard: `src/` of `src/**/x.py`, of `src/` and of `src/*`."""
+    steps = pattern.strip("/").split("/")
+    plain = []
+    for step in steps if pattern.endswith("/") else steps[:-1]:
+        if _WILD.search(step):
+            break
+        plain.append(step)
+    return "".join(f"{step}/" for step in plain)
+
+
+def _fill_name(pattern: str, own: str) -> str:
+    """A path that the pattern matches: `src/own.go` of `src/**/*.go`."""
+    steps = [step for step in PurePosixPath(pattern.strip("/")).parts if step != "**"]
+    if steps and _WILD.search(steps[-1]):
+        steps[-1] = steps[-1].replace("*", own, 1).replace("*", "x").replace("?", "x")
+    return "/".join(step.replace("*", "x").replace("?", "x") for step in steps)
+
+
+def without_settings_variables(environ: Iterable[str]) -> list[str]:
+    """The variables that would change a stub's settings: they are in its file already."""
+    return [name for name in environ if name == "ORCHESTR_HOME" or name.startswith("ORCHESTR_SET_")]

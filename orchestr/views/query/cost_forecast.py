@@ -1,0 +1,211 @@
+"""What a run will take, from the journals of the workspace; what one took against that.
+
+Reads only; the arithmetic is `orchestr.plan.cost_forecast`. A report forecasts again from what was
+known before its run, so nothing has to be kept at the start, and a kill changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.input_changes import read_kept_inputs
+from orchestr.errors import OrchestrError
+from orchestr.plan.cost_forecast import (
+    BudgetLimit,
+    BudgetRisk,
+    CellTraits,
+    CostSample,
+    FeatureCost,
+    Spread,
+    find_budget_risks,
+    forecast_cost,
+)
+from orchestr.plan.dag import CellForecast, ForecastOutcome
+from orchestr.spec.phases import Action, Phase
+from orchestr.state.cost_samples import list_cost_samples
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import Journal
+from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.timeline import SpanKind, make_timeline
+from orchestr.views.run_report.forecast import Figure, ForecastLine, judge_figure
+
+MOST_BYTES = 16 << 20  # of journals that are read, the newest first: a second or two
+
+
+def read_cost_samples(layout: WorkspaceLayout) -> list[CostSample]:
+    """The ended attempts of the workspace, also of features that have no spec any more. What
+    cannot be read is passed over."""
+    found: list[CostSample] = []
+    room = MOST_BYTES
+    for path in _list_journals(layout):
+        with suppress(OSError, OrchestrError):
+            room -= path.stat().st_size
+            if room < 0 and found:
+                break
+            feature = path.stem
+            events = list(Journal(path).read())
+            found += list_cost_samples(feature, events, _read_known(layout, feature, events))
+    return found
+
+
+def forecast_run_cost(
+    run: FeatureRun, forecasts: Sequence[CellForecast], samples: Sequence[CostSample] | None = None
+) -> FeatureCost:
+    """The figures for the cells that would get an attempt; ``samples`` by default all there are."""
+    cells = [
+        forecast.name
+        for forecast in forecasts
+        if forecast.would is ForecastOutcome.RUN and Phase.IMPLEMENT in forecast.phases
+    ]
+    return _forecast_cells(
+        run, cells, read_cost_samples(run.layout) if samples is None else samples
+    )
+
+
+def find_run_risks(run: FeatureRun, cost: FeatureCost) -> tuple[BudgetRisk, ...]:
+    """The budgets of settings and command line that p90 passes."""
+    limits = run.settings.limits
+    spent = run.budget.total_spending()
+    known = [
+        ("limits.budget_usd", "usd", limits.budget_usd, spent.usd, False),
+        ("limits.budget_tokens", "tokens", limits.budget_tokens, float(spent.tokens), False),
+        ("limits.attempt_usd", "usd", limits.attempt_usd, 0.0, True),
+        ("limits.attempt_tokens", "tokens", limits.attempt_tokens, 0.0, True),
+    ]
+    if run.purse is not None:
+        known.append(("--budget", "usd", run.purse.cap.usd, 0.0, False))
+        known.append(("--budget-tokens", "tokens", run.purse.cap.tokens, 0.0, False))
+    return find_budget_risks(
+        cost,
+        [
+            BudgetLimit(name, unit, float(limit), before, each)
+            for name, unit, limit, before, each in known
+            if limit is not None
+        ],
+    )
+
+
+def judge_run_cost(
+    run: FeatureRun, run_id: str, events: Sequence[Event], seconds: float | None
+) -> tuple[ForecastLine, ...]:
+    """Where the truth of a run fell: a line for each cell whose attempt ended in it, then one for
+    all of them (``cell`` empty) where there is more than one. Empty without any.
+
+    ``seconds`` is the length of the run; its time is judged only where all its attempts began in it
+    and nobody was waited for.
+    """
+    every = read_cost_samples(run.layout)
+    names = {plan.name for plan in run.plan.cells}
+    mine = {
+        s.cell: s
+        for s in sorted(every, key=lambda s: s.attempt)
+        if s.feature == _journal_name(run) and s.run == run_id and s.cell in names
+    }
+    if not mine:
+        return ()
+    begin = min(s.opened for s in mine.values())
+    cost = _forecast_cells(run, list(mine), [s for s in every if s.ended <= begin])
+    lines = [
+        ForecastLine(
+            cell.name,
+            cell.likeness.value,
+            cell.samples,
+            judge_figure(cell.seconds, mine[cell.name].seconds),
+            judge_figure(cell.tokens, mine[cell.name].tokens),
+            judge_figure(cell.usd, mine[cell.name].usd),
+        )
+        for cell in cost.cells
+    ]
+    if len(lines) > 1:
+        whole = mine.values()
+        lines.append(
+            ForecastLine(
+                "",
+                "",
+                cost.history,
+                judge_figure(cost.seconds, seconds) if _is_whole(run_id, events) else Figure(),
+                _judge_sum(cost.without[1], cost.tokens, [s.tokens for s in whole]),
+                _judge_sum(cost.without[2], cost.usd, [s.usd for s in whole]),
+            )
+        )
+    return tuple(lines)
+
+
+def _forecast_cells(
+    run: FeatureRun, cells: Iterable[str], samples: Sequence[CostSample]
+) -> FeatureCost:
+    works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
+    own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
+    wanted = {}
+    for ctx in works:
+        mine = [s for (cell, _), s in sorted(own.items()) if cell == ctx.cell.name]
+        wanted[ctx.cell.name] = _read_traits(ctx, mine)
+    if _journal_name(run) != run.feature.name:
+        samples = [
+            replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
+            for s in samples
+        ]
+    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs)
+
+
+def _read_traits(ctx: CellContext, before: Sequence[CostSample]) -> CellTraits:
+    """What is known before the work: how many files it touches only from an attempt before."""
+    files = [s.traits.files for s in before if s.traits.files is not None]
+    agents = ctx.run.settings.agents
+    name = ctx.run.overrides.agent or ctx.agent_name
+    return CellTraits(
+        ctx.cell.repo,
+        name if name in agents else "",
+        (ctx.model or "") if name in agents else "",
+        sum(map(len, ctx.cell.todo)),
+        files[-1] if files else None,
+    )
+
+
+def _read_known(
+    layout: WorkspaceLayout, feature: str, events: Iterable[Event]
+) -> dict[str, CellTraits]:
+    """Repository and todo of the newest attempts, for journals that do not say them."""
+    found = {}
+    for cell in dict.fromkeys(event.cell for event in events if event.cell and event.attempt):
+        with suppress(OSError, KeyError, TypeError, ValueError):
+            kept = read_kept_inputs(layout.state / "cells" / feature / cell)
+            todo = kept.get(Phase.IMPLEMENT, {}).get("todo")
+            size = sum(map(len, todo)) if isinstance(todo, list) else None
+            found[cell] = CellTraits(str(kept[Phase.WORKTREE]["repo"]), todo=size)
+    return found
+
+
+def _list_journals(layout: WorkspaceLayout) -> list[Path]:
+    """The journals of features, the one that was written last first."""
+    paths = []
+    for path in (layout.state / "journal").glob("*.jsonl"):
+        with suppress(OSError):
+            paths.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(paths, reverse=True)]
+
+
+def _journal_name(run: FeatureRun) -> str:
+    """The name that the feature's journal has now."""
+    return run.layout.journal_file(run.feature.name).stem
+
+
+def _is_whole(run_id: str, events: Iterable[Event]) -> bool:
+    """Whether the time of a run is that of its work: no attempt was opened before it and none
+    after it, and nobody was waited for."""
+    mine = [event for event in events if event.run == run_id]
+    line = make_timeline(mine)
+    adopted = any(event.kind is EventKind.ATTEMPT_ADOPTED for event in mine)
+    return not adopted and not line.select_spans(SpanKind.APPROVAL, SpanKind.LIMIT)
+
+
+def _judge_sum(without: int, spread: Spread | None, actual: Sequence[float | None]) -> Figure:
+    """A sum is judged only where every part of it is known."""
+    values = [value for value in actual if value is not None]
+    if without or len(values) != len(actual):
+        return Figure()
+    return judge_figure(spread, sum(values))

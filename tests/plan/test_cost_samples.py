@@ -1,0 +1,107 @@
+"""What attempts took, read from journals: of this version and of earlier ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestr.plan.cost_forecast import CellTraits
+from orchestr.state.cost_samples import list_cost_samples
+from orchestr.state.events import Event, EventKind
+from orchestr.state.journal import Journal
+
+JOURNALS = sorted((Path(__file__).parents[1] / "compat" / "journals").glob("*.jsonl"))
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Story:
+    """Events of one cell, seconds after the begin."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def tell(self, at: float, kind: str, phase: str = "implement", attempt: int = 0,
+             **data: Any) -> Story:  # fmt: skip
+        ts = (BEGIN + timedelta(seconds=at)).isoformat()
+        self.events.append(Event(EventKind(kind), ts, "r1", "f", "a", phase, attempt, data))
+        return self
+
+    def attempt(self, at: float, number: int, outcome: str = "done", **told: Any) -> Story:
+        """One that waits 5 s for a slot and works 10 s, between a worktree and a check."""
+        self.tell(at, "phase.started", "worktree").tell(at + 2, "phase.done", "worktree", seconds=2)
+        self.tell(at + 2, "phase.started")
+        self.tell(at + 2, "attempt.opened", attempt=number, agent="claude", model="sonnet", **told)
+        self.tell(at + 7, "attempt.started", attempt=number, agent="claude")
+        usage = {"cost_usd": 0.5, "tokens": [100, 50, 10]}
+        self.tell(at + 17, "attempt.exited", attempt=number, code=0, reason="exited", **usage)
+        self.tell(at + 17, "attempt.closed", attempt=number, outcome=outcome)
+        if outcome != "done":
+            return self.tell(at + 17, "phase.failed", reason="no")
+        self.tell(at + 17, "phase.done", attempt=number, files=3)
+        self.tell(at + 17, "phase.started", "check")
+        return self.tell(at + 21, "phase.done", "check", seconds=4)
+
+
+def test_an_attempt_is_its_work_without_its_waits() -> None:
+    (one,) = list_cost_samples("f", Story().attempt(0, 1, repo="app", todo=77).events)
+    assert one.traits == CellTraits("app", "claude", "sonnet", 77, 3)
+    assert one.seconds == pytest.approx(2 + 10 + 4)
+    assert (one.tokens, one.usd, one.run) == (110, 0.5, "r1")
+
+
+def test_repairs_and_reviews_are_part_of_it() -> None:
+    story = Story().attempt(0, 1)
+    story.tell(21, "phase.started", "review")
+    asks = {"part": "review-1-codex", "reviewer": "codex", "agent": "codex"}
+    story.tell(21, "attempt.opened", "review", 1, **asks).tell(
+        22, "attempt.started", "review", 1, **asks
+    )
+    story.tell(30, "attempt.exited", "review", 1, code=0, reason="exited", cost_usd=0.25,
+               tokens=[10, 0, 1], **asks)  # fmt: skip
+    story.tell(30, "review.done", "review", 1, reviewer="codex", verdict="approved", blockers=0)
+    story.tell(31, "phase.done", "review", seconds=10)
+    (one,) = list_cost_samples("f", story.events)
+    assert (one.tokens, one.usd) == (121, 0.75)
+    assert one.seconds == pytest.approx(2 + 10 + 4 + 9)
+    assert one.traits.agent == "claude"
+
+
+def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:
+    story = Story().attempt(0, 1, outcome="failed").attempt(100, 2)
+    one, two = list_cost_samples("f", story.events)
+    assert (one.attempt, one.seconds) == (1, pytest.approx(12))
+    assert (two.attempt, two.seconds) == (2, pytest.approx(16))
+    assert one.ended <= two.opened
+
+
+@pytest.mark.parametrize("outcome", ["aborted", "superseded", "forgotten"])
+def test_what_did_not_come_to_its_end_says_nothing(outcome: str) -> None:
+    assert list_cost_samples("f", Story().attempt(0, 1, outcome=outcome).events) == []
+    broken = Story().tell(0, "attempt.opened", attempt=1, agent="claude")
+    broken.tell(0, "attempt.exited", attempt=1, code=127, reason="exited")
+    broken.tell(1, "attempt.closed", attempt=1, outcome="failed", reason="no such program")
+    assert list_cost_samples("f", broken.events) == []
+    cut = Story().attempt(0, 1).events[:-1]  # killed in its check
+    assert list_cost_samples("f", cut) == []
+
+
+def test_other_records_fill_in_what_a_journal_of_before_does_not_say() -> None:
+    story = Story().attempt(0, 1).attempt(100, 2)
+    known = {"a": CellTraits("app", todo=40)}
+    one, two = list_cost_samples("f", story.events, known)
+    assert (one.traits.repo, one.traits.todo) == ("app", None)  # the todo of then is not known
+    assert (two.traits.repo, two.traits.todo) == ("app", 40)
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
+def test_journals_of_earlier_versions_are_read(journal: Path) -> None:
+    samples = list_cost_samples("f", list(Journal(journal).read()))
+    assert all(one.seconds >= 0 and one.ended >= one.opened for one in samples)
+
+
+def test_a_journal_of_the_first_version_has_history() -> None:
+    found = {path.stem: list_cost_samples("f", list(Journal(path).read())) for path in JOURNALS}
+    assert sum(map(len, found.values())) >= 3, {name: len(s) for name, s in found.items()}
