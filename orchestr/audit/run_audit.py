@@ -138,11 +138,12 @@ def _plan_repair(
 
 def explain_red(name: str, record: AuditRecord) -> str:
     """Why the feature is not certified, in one paragraph."""
-    lines = [
-        f"{one.source}: {one.statement}: {one.state}{f' ({fate.why})' if fate.why else ''}"
-        for one, fate in zip(record.findings, record.fates, strict=True)
-        if fate.fate is not Fate.NONE
-    ]
+    lines = []
+    for one, fate in zip(record.findings, record.fates, strict=True):
+        if fate.fate is not Fate.NONE:
+            why = f" ({fate.why})" if fate.why and fate.why != record.stop else ""
+            lines.append(f"{one.source}: {one.statement}: {one.state}{why}")
     shown = "; ".join([*lines[:3], *([f"and {len(lines) - 3} more"] if len(lines) > 3 else [])])
     text = f"the audit of {name} is {describe_audit(record)}"
-    return f"{text}: {shown}" if shown else text
+    text = f"{text}: {shown}" if shown else text
+    return f"{text}; no further repair: {record.stop}" if record.stop else text
