@@ -169,6 +169,10 @@ class CellBlocked(PhaseFailed):
         self.upstream = upstream
 
 
+class NeedsAmendment(CellBlocked):
+    """A cell needs a contract changed that is amended in the same run: no failure of its own."""
+
+
 class NeedsApproval(PhaseFailed):
     """A gate is closed: a person has to say yes (``state`` approval), or said no (needs_person)."""
 

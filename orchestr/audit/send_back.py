@@ -44,7 +44,7 @@ def _open_round(run: FeatureRun, wanted: PendingRepair) -> None:
         if head.head != wanted.head or repairs.find_open_round(rounds) is not None:
             return  # it is judged again by the next audit
         mine = open_repair(
-            ctx, attempt, Phase.CHECK, done.head, CommitId(head.head), red=wanted.red,
+            ctx, attempt, Phase.CHECK, done.origin, CommitId(head.head), red=wanted.red,
             why=wanted.why, words=wanted.words, of=run.feature.most_audit_rounds,
             asked_by=repairs.AUDIT,
         )  # fmt: skip

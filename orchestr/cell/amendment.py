@@ -19,11 +19,15 @@ from orchestr.cell.ownership import (
     find_foreign_contract,
     format_paths,
 )
+from orchestr.cell.upstreams import list_all_upstreams
 from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
-from orchestr.errors import OrchestrError
+from orchestr.errors import NeedsAmendment, OrchestrError
 from orchestr.files import write_atomic
+from orchestr.spec.checks import AmendMode
+from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
+from orchestr.state.cell_state import AMENDMENT
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 
@@ -166,7 +170,32 @@ def _record_amendment_failure(
     return _amendment_failure(ctx, made)
 
 
+def is_automatic(ctx: CellContext, found: Amendment) -> bool:
+    """Whether the run may hand the whole amendment over by itself: each owner is an agent's cell
+    that this one builds on, and was not asked too often."""
+    owners = {up.cell.name: up.cell for up in list_all_upstreams(ctx)}
+    auto = {
+        (contract.owner, contract.path)
+        for contract in ctx.run.feature.contracts
+        if contract.amend is AmendMode.AUTO
+    }
+    return all(
+        not item.is_futile
+        and item.owner in owners
+        and owners[item.owner].action is Action.AGENT
+        and all((item.owner, path) in auto for path in item.contract.split(", "))
+        for item in found.items
+    )
+
+
 def _amendment_failure(ctx: CellContext, found: Amendment) -> OrchestrError:
+    if is_automatic(ctx, found):
+        owners = ", ".join(item.owner for item in found.items)
+        what = "; ".join(f"{item.contract} ({item.reason})" for item in found.items)
+        return NeedsAmendment(
+            f"{AMENDMENT}{what}: waits for {owners}", upstream=found.items[0].owner,
+            hint=f"orchestr run {ctx.run.feature.name}", cell=ctx.name,
+        )  # fmt: skip
     futile = next((item for item in found.items if item.is_futile), None)
     if futile is not None:
         return ctx.fail(

@@ -17,9 +17,10 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
-from orchestr.run.audit_rounds import begin_audits, repeat_audited
+from orchestr.run.audit_rounds import begin_audits
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
+from orchestr.run.further_rounds import hand_over_waiting, plan_next_round
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
 from orchestr.run.reporter import Reporter
@@ -140,10 +141,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             code = self._build_targets(stub, loader, words, (), params)
             root = session.root
             place = folder.relative_to(root) if folder.is_relative_to(root) else folder
-            print_stderr("stub: nothing of this run was real")
             if params["remove_stub"] and code == ExitCode.DONE:
                 remove_stub(folder)
+                print_stderr("stub: nothing of this run was real, and its workspace is removed")
             else:
+                belong = "the commands above belong into its workspace"
+                print_stderr(f"stub: nothing of this run was real; {belong}")
                 print_stderr(f"look at it: cd {place} && orchestr status {features[0]}")
         return code
 
@@ -244,19 +247,20 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             params["num_process"] = min(MOST_THREADS, max(2, cells))
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
+            hand_over_waiting(goals)  # of a run that was killed
             begin_audits(goals)
-            code = int(super().execute(params, tasks)) if tasks else 0
-            failed = reporter.has_failed(code)
-            while (tasks := reporter.find_tasks_to_repeat(goals)) and not signals.count:
-                repeat_audited(goals)  # what an audit has sent back is repaired, and audited again
-                params["reporter"] = reporter = Reporter(runs)
-                self.dep_manager = None  # doit closes its database after each pass
-                code = int(super().execute(params, tasks))
-                failed |= reporter.has_failed(code)
+            code, more = int(super().execute(params, tasks)) if tasks else 0, None
+            while not signals.count and (following := plan_next_round(goals, reporter, more)):
+                more = following
+                reporter = params["reporter"] = Reporter(runs)
+                loader.selections = more.selections
+                self.dep_manager = None  # doit has closed it
+                code = int(super().execute(params, [*more.tasks, *theirs]))
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
-                exit_code = ExitCode.FAILED if failed else ExitCode.DONE
+                left = more is not None and more.left
+                exit_code = ExitCode.FAILED if code or reporter.blocked or left else ExitCode.DONE
             link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end
                 finish_run(goals, exit_code)

@@ -20,8 +20,10 @@ def begin_audits(goals: Sequence[FeatureGoals]) -> None:
             open_pending_repairs(goal.run)
 
 
-def repeat_audited(goals: Sequence[FeatureGoals]) -> None:
-    """Before the tasks of features run once more: open their repairs, ask the forge again."""
+def repeat_audited(goals: Sequence[FeatureGoals]) -> bool:
+    """Whether audits have sent work back; then its repairs are opened and the forge is asked again,
+    so that the tasks may run once more."""
+    back = any(goal.run.sent_back for goal in goals)
     begin_audits([goal for goal in goals if goal.run.sent_back])
     for goal in goals:
         run = goal.run
@@ -30,3 +32,4 @@ def repeat_audited(goals: Sequence[FeatureGoals]) -> None:
             for plan in run.plan.cells:
                 run.cell_context(plan.name).phase_digests.clear()
             observe_pull_requests(run)
+    return back

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.run_checks import cell_checks
-from orchestr.checks.find_program import find_program
+from orchestr.checks.find_program import PROJECT_TOOLS, find_command, find_program
 from orchestr.checks.missing_program import list_first_programs
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.checks import CheckDef
@@ -75,7 +75,8 @@ def _missing_programs(ctx: CellContext, check: CheckDef) -> Iterator[str]:
         for name in list_first_programs(argv):
             if "/" not in name:
                 place = ctx.repo_path
-                if find_program(name, place, place / check.cwd, env) is None:
+                find = find_command if check.kind in PROJECT_TOOLS else find_program
+                if find(name, place, place / check.cwd, env) is None:
                     yield name
             elif _is_outside(Path(name), ctx.repo_path) and not os.access(name, os.X_OK):
                 yield name

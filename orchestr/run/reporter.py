@@ -6,7 +6,6 @@ adds only what doit alone knows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from doit.exceptions import BaseFail, UnmetDependency
@@ -14,10 +13,9 @@ from doit.globals import Globals
 from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
-from orchestr.run.goals import FeatureGoals
 from orchestr.spec.records import AUDIT
 from orchestr.state.events import EventKind
-from orchestr.tasks.generate import ApprovalPending
+from orchestr.tasks.generate import AmendmentPending, ApprovalPending
 from orchestr.views.terminal.output import print_stderr
 
 PREFIX = "feature:"
@@ -32,9 +30,9 @@ class Reporter:
         self.runs = runs
         self.blocked: dict[tuple[str, str], str] = {}
         self.waiting: dict[tuple[str, str], str] = {}  # cells at a gate, and those behind them
+        self.amending: set[tuple[str, str]] = set()  # cells blocked on a contract
         self.failed: list[str] = []
         self.others: list[str] = []
-        self.red: set[str] = set()  # every task that failed or waits for one that did
 
     def initialize(self, tasks: Any, selected: Any) -> None:
         """doit is about to start."""
@@ -60,7 +58,6 @@ class Reporter:
         """A phase failed (its event is out already), or could not start."""
         _flush_database()
         name = task.name
-        self.red.add(name)
         if self._waits_for_repair(name, fail):
             return
         if not name.startswith(PREFIX):
@@ -78,7 +75,9 @@ class Reporter:
                 if hint:
                     print_stderr(f"  hint: {hint}")
             return
-        if isinstance(fail, ApprovalPending):
+        if isinstance(fail, AmendmentPending):
+            self.amending.add((feature, cell))
+        elif isinstance(fail, ApprovalPending):
             self.failed.append(name)
             self.waiting.setdefault((feature, cell), cell)
         elif isinstance(fail, UnmetDependency):
@@ -97,30 +96,12 @@ class Reporter:
     def _waits_for_repair(self, name: str, fail: BaseFail) -> bool:
         """Whether it is an audit that has sent work back, or waits for such a one: it has its turn
         after the repair."""
-        back = {task for run in self.runs.values() if run.sent_back
-                for task in (f"{PREFIX}{run.feature.name}:{AUDIT}",)}  # fmt: skip
-        if name in back:
+        back = {f"{PREFIX}{run.feature.name}" for run in self.runs.values() if run.sent_back}
+        audits = {f"{group}:{AUDIT}" for group in back}
+        if name in audits:
             return True
-        waits = isinstance(fail, UnmetDependency)
-        groups = {task.removesuffix(f":{AUDIT}") for task in back}
-        return waits and (name in groups or bool({*back, *groups} & set(fail.message.split())))
-
-    def has_failed(self, code: int) -> bool:
-        """Whether anything failed but what is repeated after a repair. ``code``: doit's."""
-        return bool(self.blocked or self.failed or self.others or (code and not self._only_waits()))
-
-    def _only_waits(self) -> bool:
-        back = {run.feature.name for run in self.runs.values() if run.sent_back}
-        return bool(back) and not any(
-            name.startswith(PREFIX) and name.split(":")[1] not in back for name in self.red
-        )
-
-    def find_tasks_to_repeat(self, goals: Sequence[FeatureGoals]) -> list[str]:
-        """The tasks to run once more: those of features whose audit has sent work back, and what
-        waited for them."""
-        found = [name for goal in goals if goal.run.sent_back for name in goal.task_names]
-        waited = [n for n in self.red if not n.startswith(PREFIX) and n not in self.others]
-        return [*found, *sorted(waited)] if found else []
+        waits = name in back or bool((back | audits) & set(fail.message.split()))
+        return isinstance(fail, UnmetDependency) and waits
 
     def _block_cell(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""
@@ -158,6 +139,11 @@ class Reporter:
         """Whether it only waits for a person: what failed is named before it."""
         _, _, rest = culprit.removeprefix(PREFIX).partition(":")
         return (feature, rest.partition(":")[0]) in self.waiting
+
+    def stuck_cells(self, feature: str) -> set[str]:
+        """The cells of a feature that failed, or wait for a person."""
+        failed = (name.removeprefix(PREFIX).split(":") for name in self.failed)
+        return {parts[1] for parts in failed if parts[0] == feature and len(parts) > 1}
 
     def cleanup_error(self, exception: BaseFail) -> None:
         print_stderr(f"error: {exception.message}")

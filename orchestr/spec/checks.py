@@ -23,7 +23,7 @@ from orchestr.spec.phases import Gate
 from orchestr.spec.rows import Row, check_from_row, check_to_row, record_from_row, record_to_row
 
 __all__ = [
-    "NOTHING", "CheckBase", "CheckDef", "Contract", "CrossCheck", "Gate", "Pairs",
+    "NOTHING", "AmendMode", "CheckBase", "CheckDef", "Contract", "CrossCheck", "Gate", "Pairs",
     "ProofRequirements", "RepairRounds", "ReviewRule", "Reviewer", "check_from_row",
     "check_to_row",
 ]  # fmt: skip
@@ -48,12 +48,22 @@ class CrossCheck:
     check: CheckDef
 
 
+class AmendMode(StrEnum):
+    """Who hands a needed change of a contract to its owner: a person, or the run itself."""
+
+    ASK = "ask"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """A path (gitignore pattern) that only the cell ``owner`` may change."""
 
     path: Annotated[fields.Pattern, Doc("a gitignore pattern", "src/api/**")]
     owner: Annotated[fields.Text, Doc("the cell that may change it", "my-cell")]
+    amend: Annotated[
+        AmendMode, Doc("`auto`: a change that another cell needs is made in the same run")
+    ] = AmendMode.ASK
 
 
 @dataclass(frozen=True, slots=True)

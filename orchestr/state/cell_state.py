@@ -24,6 +24,7 @@ from orchestr.spec.phases import LISTED, Phase
 from orchestr.state.states import CellState
 from orchestr.state.view import CellView, FeatureView
 
+AMENDMENT = "amendment of "  # how the reason of a cell begins that is blocked on a contract
 QUEUED_SYMBOL = "∙"
 _QUEUED = "queued"
 _PHASES = tuple(phase.value for phase in LISTED)
@@ -57,6 +58,8 @@ def describe_cell(state: CellState, view: CellView) -> CellWords:
     label = state.label
     if view.with_red and state in (CellState.DONE, CellState.LANDED):
         label = f"{label}, partial"
+    if state is CellState.BLOCKED and (view.reason or "").startswith(AMENDMENT):
+        label = f"{label} (amendment)"
     step = view.phase if state is CellState.RUNNING and view.phase else label
     return CellWords(label, step, state.symbol, state.style)
 
@@ -75,7 +78,8 @@ def _interpret_cell(cell: CellView, plan: CellPlan, view: FeatureView, feature: 
     if cell.state is CellState.RUNNING and is_queued(cell):
         return replace(cell, state=CellState.WAITING, reason="waits for a free agent")
     above = [view.cell(name) for name in plan.upstreams]
-    if cell.state is CellState.BLOCKED and above and not (cell.reason or "").startswith("repo:"):
+    of_its_own = (cell.reason or "").startswith(("repo:", AMENDMENT))
+    if cell.state is CellState.BLOCKED and above and not of_its_own:
         if not any(u.state.is_bad or u.state is CellState.APPROVAL or u.ignored for u in above):
             return replace(cell, state=CellState.PENDING, reason=None, hint=None)
         return cell

@@ -19,10 +19,11 @@ from doit.exceptions import BaseFail, TaskFailed
 from doit.task import Task
 
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
-from orchestr.cell.inputs import phase_digest
+from orchestr.cell.granted import read_grants
+from orchestr.cell.inputs import attempt_key, phase_digest
 from orchestr.cell.phases.run_phase import give_ports_back, phase_module, run_phase
 from orchestr.cell.worktree.branch_tip import find_branch_tip
-from orchestr.errors import NeedsApproval, OrchestrError, UsageError
+from orchestr.errors import NeedsAmendment, NeedsApproval, OrchestrError, UsageError
 from orchestr.settings.repo_paths import head_file, repo_path
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.records import AUDIT
@@ -44,6 +45,12 @@ from orchestr.state.results import (
     digest,
 )
 from orchestr.tasks.finish_feature import finish_feature, links_file
+from orchestr.tasks.own_tasks import (
+    describe_own_phase,
+    list_givens,
+    list_own_results_before,
+    list_own_targets,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,10 @@ class CellSelection:
 
 class ApprovalPending(TaskFailed):  # type: ignore[misc]
     """A phase stopped at a gate: a person has to say yes."""
+
+
+class AmendmentPending(TaskFailed):  # type: ignore[misc]
+    """A cell is blocked on a contract that the run amends."""
 
 
 class TaskAction(BaseAction):  # type: ignore[misc]
@@ -78,6 +89,8 @@ class TaskAction(BaseAction):  # type: ignore[misc]
             return (
                 ApprovalPending(str(error)) if error.state == "approval" else TaskFailed(str(error))
             )
+        except NeedsAmendment as error:
+            return AmendmentPending(str(error))
         except OrchestrError as error:
             failed = TaskFailed(str(error))
             failed.hint = error.hint  # the reporter shows it for a step that belongs to no cell
@@ -133,7 +146,7 @@ def audit_task_name(run: FeatureRun) -> str:
     return f"feature:{run.feature.name}:{AUDIT}"
 
 
-def phase_task_name(run: FeatureRun, cell: str, phase: Phase) -> str:
+def phase_task_name(run: FeatureRun, cell: str, phase: str) -> str:
     """`feature:NAME:CELL:PHASE`."""
     return f"feature:{run.feature.name}:{cell}:{phase}"
 
@@ -225,7 +238,7 @@ def _cell_doc(ctx: CellContext) -> str:
     return f"{ctx.cell.repo} on {ctx.cell.branch} ({who}){after}"
 
 
-def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -> Task:
+def _make_phase_task(ctx: CellContext, phase: str, selection: CellSelection) -> Task:
     files = ctx.dir
     deps: list[Path] = []
     task_dep: list[str] = []
@@ -257,6 +270,11 @@ def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -
             deps += [files / HEAD, files / CHECKS, files / REVIEW]  # the body shows the evidence
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
+        case _:
+            deps = [files / name for name in list_givens(ctx, phase)]
+            targets, doc = list_own_targets(ctx, phase), describe_own_phase(ctx, phase)
+    if ctx.cell.own_phases:
+        deps += [files / name for name in list_own_results_before(ctx, phase)]
     if selection.ignore_deps:
         deps = [path for path in deps if path.parent == files or path.exists()]
     return Task(
@@ -298,7 +316,7 @@ def is_made_on_demand(run: FeatureRun, repo: str) -> bool:
     return bool(settings.url or settings.create)
 
 
-def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
+def current_phase_digest(ctx: CellContext, phase: str) -> str:
     """What doit remembers of a phase besides its files."""
     own = phase_digest(ctx, phase)
     match phase:
@@ -316,7 +334,7 @@ def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
             return own
 
 
-def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
+def has_outside_changes(ctx: CellContext, phase: str) -> bool:
     """Whether something outside of files and digests makes the phase run; asks no network."""
     match phase:
         case Phase.WORKTREE:
@@ -333,7 +351,7 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
         case Phase.IMPLEMENT if ctx.cell.action is Action.AGENT:
             from orchestr.cell.pull_request.foreign_commits import has_foreign_head
 
-            return has_moved_branch(ctx) or has_foreign_head(ctx)
+            return has_moved_branch(ctx) or has_foreign_head(ctx) or has_new_grant(ctx)
         case Phase.CHECK | Phase.REVIEW if ctx.cell.proof.allow_partial:
             return (
                 phase_module(phase).reason_to_run(ctx) is not None
@@ -344,6 +362,8 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             from orchestr.cell.phases.publish import saw_pr_closed
 
             return saw_pr_closed(ctx)
+        case _ if phase not in set(Phase):
+            return phase_module(phase).reason_to_run(ctx) is not None  # its prompt is a file
         case _:
             return False
 
@@ -366,6 +386,14 @@ def has_moved_branch(ctx: CellContext) -> bool:
         return False
     agreed = ctx.read_head()
     return agreed is None or tip != agreed.head
+
+
+def has_new_grant(ctx: CellContext) -> bool:
+    """Whether another cell needs a contract of this one changed, and the run is to make it."""
+    if not ctx.run.feature.contracts or read_grants(ctx.dir) is None:
+        return False
+    marker, done = WorktreeMarker.read(ctx.dir), ImplementRecord.read(ctx.dir)
+    return marker is not None and done is not None and done.key != attempt_key(ctx, marker)
 
 
 def free_leftover_ports(run: FeatureRun) -> None:

@@ -19,6 +19,7 @@ from orchestr.cell.agent.stop_agent import (
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
 from orchestr.cell.proof.commit_result import prove_attempt
@@ -40,7 +41,7 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
-from orchestr.errors import Interrupted, MachineFault, OrchestrError
+from orchestr.errors import Interrupted, MachineFault, NeedsAmendment, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
@@ -56,6 +57,7 @@ def begin_attempt(
     """The open attempt to go on with, else a new one. Raises PhaseFailed when none may start."""
     attempt = _resume_attempt(ctx, newest, marker, key)
     if attempt is None:
+        _end_own_attempt(ctx, marker)
         ctx.check_cancelled()
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
@@ -63,6 +65,16 @@ def begin_attempt(
         attempt = _open_attempt(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     return attempt
+
+
+def _end_own_attempt(ctx: CellContext, marker: WorktreeMarker) -> None:
+    """A try at a phase of one's own that a kill left open works on what is made again now."""
+    newest = attempts.newest_attempt(ctx.dir) if ctx.cell.own_phases else None
+    if newest is not None and newest.of and newest.is_open:
+        stop_attempt_agents(ctx, newest)
+        harm = restore_surroundings(ctx, newest, marker.base_ref)
+        try_salvage(ctx, newest)
+        close_attempt(ctx, newest, "superseded", add_harm("the work before it is done again", harm))
 
 
 def carry_out_attempt(
@@ -91,6 +103,9 @@ def carry_out_attempt(
         )
         text = add_harm(error.reason, [*filter(None, [lacks]), *harm, *restored])
         _try_record_left(ctx, attempt)
+        if isinstance(error, NeedsAmendment) and not harm:
+            close_attempt(ctx, attempt, "blocked", error.reason)
+            raise
         close_attempt(ctx, attempt, "failed", text)
         raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
     done.write(ctx.dir)
@@ -170,14 +185,16 @@ def write_start_files(
 ) -> None:
     """What must be on disk before the agent starts; written again when a kill came between."""
     snapshot_branches(ctx, attempt, marker)
+    bind_attempt(ctx, attempt, marker)
     write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
 
 
 def close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
-    done = ImplementRecord.read(ctx.dir) if outcome == "done" else None
+    ours = outcome == "done" and not attempt.of
+    done = ImplementRecord.read(ctx.dir) if ours else None
     tip = done.head if done is not None else find_branch_tip(ctx)
     attempts.close(ctx.dir, attempt, outcome, why, tip=tip)
-    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip
 
 

@@ -80,7 +80,10 @@ def carry_out_repair(
         if harm:
             raise ctx.fail(f"while its agent repaired, {'; '.join(harm)}")
         set_foreign_files_aside(ctx, attempt, CommitId(record.before))
-        head, findings = commit_and_prove_repair(ctx, attempt, marker, CommitId(record.before))
+        head, findings = commit_and_prove_repair(
+            ctx, attempt, marker, CommitId(record.before),
+            is_own=not record.asked_by and not ctx.run.landing,
+        )  # fmt: skip
     except Interrupted:
         restore_surroundings(ctx, attempt, marker.base_ref)
         end_stopped_repair(ctx, attempt)

@@ -116,10 +116,8 @@ def parse_opinion(reviewer: str, answer: str) -> ReviewerOpinion:
 
 
 def read_last_object(answer: str) -> Any:
-    """The JSON object at the end of a text, alone, after prose, in a fence or not.
-
-    Raises UnreadableAnswer.
-    """
+    """The JSON object at the end of a text, alone, after prose, in a fence or not. Raises
+    UnreadableAnswer."""
     found = re.finditer(r"^[ \t]*(\{)", answer, re.MULTILINE)
     decoder, value, end, broken = json.JSONDecoder(), None, 0, True
     for start in (match.start(1) for match in found):

@@ -19,6 +19,7 @@ from orchestr.cell.proof.read_inputs import make_input_reader
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.check_worktree import CheckWorktree
 from orchestr.cell.worktree.ensure import find_checkout
+from orchestr.cell.worktree.node_modules import install_in_author_worktree
 from orchestr.cell.worktree.ports import lease_cell_ports, write_ports_file
 from orchestr.cell.worktree.variables import cell_variables, upstream_prefix
 from orchestr.cell.worktree.wall import wall_checks
@@ -58,6 +59,7 @@ def open_check_place(
     """
     ports = lease_check_ports(ctx)
     if ctx.checks_in_worktree:
+        install_in_author_worktree(ctx)
         yield CheckPlace(ctx.worktree, head, ctx.unseen.patterns), {}, ports
         return
     with lend_check_worktree(ctx, head) as checkout:

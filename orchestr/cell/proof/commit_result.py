@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestr.agents import AgentVerdict
 from orchestr.cell import amendment
+from orchestr.cell.auto_amendment import judge_bounds
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned, format_paths
 from orchestr.cell.proof.prove_cell_head import prove_cell_head
@@ -31,9 +32,16 @@ from orchestr.state.results import (
 
 
 def commit_and_prove_repair(
-    ctx: CellContext, attempt: Attempt, marker: WorktreeMarker, before: CommitId
+    ctx: CellContext,
+    attempt: Attempt,
+    marker: WorktreeMarker,
+    before: CommitId,
+    *,
+    is_own: bool = True,
 ) -> tuple[CommitId, tuple[str, ...]]:
-    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat."""
+    """After a repair: commit what was left; the head, and why it is no good. Safe to repeat.
+
+    ``is_own``: the cell's own checks or reviewers asked for it."""
     head, base = commit_agent_work(ctx, attempt, before), CommitId(marker.base)
     if head == base == before:
         return head, ()  # nothing was needed, and nothing was done
@@ -42,7 +50,10 @@ def commit_and_prove_repair(
         put_worktree(ctx, attempt.number, before)
         return before, found.private
     deleted = find_wholesale_deletion(ctx.worktree_repo, before, head, len(found.changed))
-    return head, (*found.findings, *filter(None, [deleted]))
+    # A repair that a person or the landing asked for is about other things than the contract.
+    bound = judge_bounds(ctx, attempt, head) if is_own else None
+    unbound = bound.findings if bound is not None else ()
+    return head, (*found.findings, *unbound, *filter(None, [deleted]))
 
 
 def prove_attempt(
@@ -80,6 +91,9 @@ def prove_attempt(
         raise PathsNotOwned(proof.ownership, head)
     if not proof.ok:
         raise ctx.fail("; ".join(proof.findings))
+    outside = judge_bounds(ctx, attempt, head)
+    if outside is not None:
+        raise PathsNotOwned(outside, head)
     head, anchor = _settle_fresh_head(ctx, attempt, base, head)
     return ImplementRecord(
         attempt.key,
@@ -114,13 +128,20 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"the agent left a {under_way} unfinished")
     try:
         with warn_of_slow_commit(ctx):
-            head = wall_hooks(ctx, repo).commit_all(commit_style.commit_message(ctx))
+            head = wall_hooks(ctx, repo).commit_all(_make_message(ctx, attempt))
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
     head = head or repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
     return take_out_kit(ctx, since, head, engine=False)
+
+
+def _make_message(ctx: CellContext, attempt: Attempt) -> str:
+    """Of what an agent left uncommitted; a phase of one's own is named by its name."""
+    if attempt.of:
+        return commit_style.commit_message(ctx, "chore", attempt.of)
+    return commit_style.commit_message(ctx)
 
 
 def _settle_fresh_head(

@@ -58,7 +58,8 @@ def lend_check_worktree(
     lock, path = _take_place(ctx.run.layout, home, bound, cancelled or ctx.is_cancelled)
     try:
         kind = "landing" if pool is CheckPool.LANDING else "checks"
-        yield show_commit(ctx, path, commit, kind)
+        reads = pool is CheckPool.READING
+        yield show_commit(ctx, path, commit, kind, runs_checks=not reads)
     finally:
         lock.release()
 

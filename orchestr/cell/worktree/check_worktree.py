@@ -25,6 +25,7 @@ from orchestr.cell.kit import NO_KIT
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.worktree.check_inputs import SetupInputs, expand_caches, read_setup_inputs
 from orchestr.cell.worktree.discard import move_paths
+from orchestr.cell.worktree.node_modules import install_node_modules, list_npm_folders
 from orchestr.cell.worktree.operations import abort_operations
 from orchestr.cell.worktree.setup import equip_worktree
 from orchestr.cell.worktree.setup_products import (
@@ -56,6 +57,7 @@ class CheckoutState(Record, frozen=True):
     locks: str
     setup: str
     products: SetupProducts
+    npm: tuple[str, ...] = ()  # folders that `npm ci` ran in, see `node_modules`
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +114,25 @@ class CheckWorktree:
 
 
 def show_commit(
-    ctx: CellContext, path: Path, commit: CommitId, kind: str = "checks"
+    ctx: CellContext,
+    path: Path,
+    commit: CommitId,
+    kind: str = "checks",
+    *,
+    runs_checks: bool = True,
 ) -> CheckWorktree:
     """The worktree at ``path``, set up and showing exactly ``commit``; ``ctx`` is any cell of its
-    repository. The caller has it for itself. ``kind``: see `equip_worktree`. Raises GitError,
-    PhaseFailed for its set-up.
+    repository. The caller has it for itself. ``kind``: see `equip_worktree`. Without
+    ``runs_checks`` it is only read. Raises GitError, PhaseFailed for its set-up.
     """
     kill_marked(str(path), variable=WORKTREE)  # of a process that was killed, still at work here
     if ctx.repo.resolve_commit(commit) is None:
         raise GitError(f"{ctx.repo.path} has no commit {commit[:12]}")
     try:
-        return _show_commit(ctx, path, commit, kind)
+        return _show_commit(ctx, path, commit, kind, runs_checks)
     except (GitError, OSError):
         discard_check_worktree(ctx.repo, path, locks=ctx.run.layout.locks_dir)
-        return _show_commit(ctx, path, commit, kind)
+        return _show_commit(ctx, path, commit, kind, runs_checks)
 
 
 def discard_check_worktree(repo: Repo, path: Path, *, locks: Path) -> None:
@@ -151,7 +158,9 @@ def _logs_folder(path: Path) -> Path:
     return path.with_name(f"{path.name}.logs")
 
 
-def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> CheckWorktree:
+def _show_commit(
+    ctx: CellContext, path: Path, commit: CommitId, kind: str, runs_checks: bool
+) -> CheckWorktree:
     state, index = _open_state(ctx, path, commit), _index_file(path)
     tree = Repo(path, config=exact_checkout.CHECKOUT_CONFIG)
     clear_stale_locks(path)
@@ -161,7 +170,9 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> C
         remove_inside(path, name)
     inputs = read_setup_inputs(ctx, tree)
     caches = expand_caches(ctx, tree) if state and state.locks == inputs.locks else ()
-    products = state.products if state and state.setup == inputs.setup else None
+    npm = list_npm_folders(ctx, path) if runs_checks else ()
+    same = state is not None and state.setup == inputs.setup
+    products = state.products if state and same and set(npm) <= set(state.npm) else None
     if products is not None and not restore_products(path, products, caches):
         products = None
     kept = (*(products.tops if products else ()), *caches)
@@ -170,7 +181,9 @@ def _show_commit(ctx: CellContext, path: Path, commit: CommitId, kind: str) -> C
     for name in untracked if is_changed else ():
         remove_except(path, name, kept)
     if products is None:
-        state = _set_up(ctx, tree, commit, inputs, kind)
+        known = state.npm if state and same else ()  # of other features' checks
+        npm = tuple(dict.fromkeys((*known, *npm))) if runs_checks else ()
+        state = _set_up(ctx, tree, commit, inputs, kind, npm)
     assert state is not None
     kept = tuple(dict.fromkeys((*state.products.tops, *expand_caches(ctx, tree))))
     for name in exact_checkout.list_untracked(tree) if is_changed else ():
@@ -205,7 +218,12 @@ def _open_state(ctx: CellContext, path: Path, commit: CommitId) -> CheckoutState
 
 
 def _set_up(
-    ctx: CellContext, tree: Repo, commit: CommitId, inputs: SetupInputs, kind: str
+    ctx: CellContext,
+    tree: Repo,
+    commit: CommitId,
+    inputs: SetupInputs,
+    kind: str,
+    npm: tuple[str, ...],
 ) -> CheckoutState:
     """Set the worktree up, which holds the commit and caches alone; what came of it."""
     path = tree.path
@@ -215,13 +233,14 @@ def _set_up(
             for inside in list((path / name).iterdir()):
                 remove_inside(path, f"{name}/{inside.name}")
     equip_worktree(ctx, path, _logs_folder(path), kind)
+    install_node_modules(ctx, path, npm, _logs_folder(path), kind)
     exact_checkout.switch_worktree(tree, commit, _index_file(path))
     caches = expand_caches(ctx, tree)
     filled = [name for name in inputs.submodules if (path / name).is_dir()]  # or empty ones
     made = [n for n in exact_checkout.list_untracked(tree) if not is_inside(n, caches)]
     products = record_products(path, (*made, *filled), caches)
     state = CheckoutState(
-        exact_checkout.describe_git_dir(path), inputs.locks, inputs.setup, products
+        exact_checkout.describe_git_dir(path), inputs.locks, inputs.setup, products, npm
     )
     write_json_record(_state_file(path), state)
     return state

@@ -145,12 +145,13 @@ def run_setup_command(
     place: Path,
     logs: Path,
     kind: str = "agents",
+    least: float = 0.0,
 ) -> None:
     """Run a shell command of the repository in ``place``, its output in ``logs``. ``what`` names it
-    in messages. Raises as `set_up_worktree`."""
+    in messages; it gets ``least`` seconds at least. Raises as `set_up_worktree`."""
     log = logs / f"{what}-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    limit = ctx.repo_settings.setup_timeout or ctx.timeout
+    limit = max(least, ctx.repo_settings.setup_timeout or ctx.timeout)
     is_traced = is_setup_guarded(ctx, place) and not is_walled(ctx.run)  # inside it moves no ref
     behind = log.with_suffix(".wall")
     behind.mkdir(exist_ok=True)

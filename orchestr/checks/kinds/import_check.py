@@ -61,8 +61,9 @@ class ImportCheck(CheckDefinition):
             raise CheckUnavailable(f"there is no Python: looked in {where}")
         path = os.pathsep.join(filter(None, [str(room.cwd), room.env.get("PYTHONPATH", "")]))
         done = room.run_program(
-            [python, "-c", _PROGRAM, self.module], env={**room.env, "PYTHONPATH": path}
+            [*python, "-c", _PROGRAM, self.module], env={**room.env, "PYTHONPATH": path}
         )
+        find_program.refuse_uv_fault(python, done.code, done.err.decode("utf-8", "replace"))
         again = quote_command(["python3", "-c", f"import {self.module}"])
         failure = Failure(self.name, message=room.read_log_tail(), command=again)
         if done.code != 0:

@@ -55,19 +55,20 @@ class PytestCheck(CheckDefinition):
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks import junit_xml
 
-        program = find_program.find_program("pytest", room.worktree, room.cwd, room.env)
+        program = find_program.find_command("pytest", room.worktree, room.cwd, room.env)
         if program is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
             raise CheckUnavailable(f"pytest is not installed: looked in {where}")
         report = room.artefacts / "junit.xml"
         chosen = [*selection_args(self.selector, room.cwd), *self.args]
         argv = [
-            program, f"--junitxml={report}", "-o", "junit_family=xunit1",
+            *program, f"--junitxml={report}", "-o", "junit_family=xunit1",
             "-o", f"cache_dir={room.artefacts / '.pytest_cache'}", *chosen,
         ]  # fmt: skip
         paths = [str(room.cwd), room.env.get("PYTHONPATH", "")]
         env = {**room.env, "PYTHONPATH": ":".join(filter(None, paths))}
         done = room.run_program(argv, env=env)
+        find_program.refuse_uv_fault(program, done.code, done.err.decode("utf-8", "replace"))
         whole = junit.whole_run_failure(room, self.name, ["pytest", *chosen])
         if done.code in _MEANING and done.code != 2:
             raise CheckFailed(

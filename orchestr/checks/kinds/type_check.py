@@ -48,14 +48,15 @@ class TypeCheck(CheckDefinition):
         return ((self.tool,),)
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
-        program = find_program.find_program(self.tool, room.worktree, room.cwd, room.env)
+        program = find_program.find_command(self.tool, room.worktree, room.cwd, room.env)
         if program is None:
             where = find_program.describe_search_path(room.worktree, room.cwd, room.env)
             raise CheckUnavailable(f"{self.tool} is not installed: looked in {where}")
         options: list[str] = []
         if self.tool == "mypy":
             options = ["--cache-dir", os.devnull, "--no-pretty", "--no-color-output"]
-        done = room.run_program([program, *options, *self.paths])
+        done = room.run_program([*program, *options, *self.paths])
+        find_program.refuse_uv_fault(program, done.code, done.err.decode("utf-8", "replace"))
         again = quote_command([self.tool, *self.paths])
         if done.code == 0:
             return CheckVerdict(True, f"{self.tool} finds nothing", exit=0)
