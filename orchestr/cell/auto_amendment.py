@@ -14,6 +14,7 @@ from orchestr.cell import amendment
 from orchestr.cell.amendment import Amendment, AmendmentItem
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.granted import (
+    AttemptBounds,
     Grant,
     Grants,
     count_done_grants,
@@ -98,10 +99,21 @@ def _is_journalled(ctx: CellContext, found: Amendment, item: AmendmentItem) -> b
 
 def bind_attempt(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker) -> None:
     """Before the agent of an attempt starts: bind it, if it is there for grants alone."""
-    if not ctx.run.feature.contracts or attempt.fresh:
-        return
-    plain, done = plain_attempt_key(ctx, marker), ImplementRecord.read(ctx.dir)
-    write_bounds(ctx.dir, attempt.number, find_bounds(read_grants(ctx.dir), plain, done))
+    if not attempt.fresh:
+        write_bounds(ctx.dir, attempt.number, _find_cell_bounds(ctx, marker))
+
+
+def find_waiting_cells(ctx: CellContext, marker: WorktreeMarker) -> str | None:
+    """The cells for which alone an attempt would begin now; None where there is other work."""
+    bounds = _find_cell_bounds(ctx, marker)
+    return ", ".join(bounds.cells) if bounds is not None else None
+
+
+def _find_cell_bounds(ctx: CellContext, marker: WorktreeMarker) -> AttemptBounds | None:
+    grants = read_grants(ctx.dir) if ctx.run.feature.contracts else None
+    if grants is None:
+        return None
+    return find_bounds(grants, plain_attempt_key(ctx, marker), ImplementRecord.read(ctx.dir))
 
 
 def judge_bounds(ctx: CellContext, attempt: Attempt, head: CommitId) -> OwnershipViolations | None:

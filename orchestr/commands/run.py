@@ -139,10 +139,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             code = self._build_targets(stub, loader, words, (), params)
             root = session.root
             place = folder.relative_to(root) if folder.is_relative_to(root) else folder
-            print_stderr("stub: nothing of this run was real")
             if params["remove_stub"] and code == ExitCode.DONE:
                 remove_stub(folder)
+                print_stderr("stub: nothing of this run was real, and its workspace is removed")
             else:
+                belong = "the commands above belong into its workspace"
+                print_stderr(f"stub: nothing of this run was real; {belong}")
                 print_stderr(f"look at it: cd {place} && orchestr status {features[0]}")
         return code
 

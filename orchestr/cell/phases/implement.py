@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell import amendment
 from orchestr.cell.agent.attempt import begin_attempt, carry_out_attempt, close_attempt
+from orchestr.cell.auto_amendment import find_waiting_cells
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
 from orchestr.cell.phases.run_phase import PhaseResult
@@ -65,8 +66,9 @@ class ImplementStep(StrEnum):
 class ImplementInputs:
     """``key``: what an attempt would be for. ``by_hand``: no agent makes the commits.
     ``taken_base``: the base of a commit that was taken. ``person_commit`` and ``pushed``: commits
-    of a person on the branch, here and at the forge. ``amended_by``: whom it waits for. ``pr``: the
-    pull request to adopt, asked for before an attempt."""
+    of a person on the branch, here and at the forge. ``amended_by``: whom it waits for.
+    ``amends_for``: who waits for a change of its contract. ``pr``: the pull request to adopt, asked
+    for before an attempt."""
 
     key: str
     by_hand: bool = False
@@ -74,6 +76,7 @@ class ImplementInputs:
     person_commit: CommitId | None = None
     pushed: CommitId | None = None
     amended_by: str | None = None
+    amends_for: str | None = None
     pr: PullRequest | None = None
 
 
@@ -104,6 +107,8 @@ def _attempt_reason(record: CellRecord, inputs: ImplementInputs) -> str:
     newest = record.newest_attempt
     if newest is not None and newest.is_open:
         return f"attempt {newest.number} was interrupted and goes on"
+    if inputs.amends_for is not None:
+        return f"{inputs.amends_for} needs its contract changed"
     if record.implemented is not None:
         return "its todo, agent, owned_paths or what it builds on changed"
     if inputs.amended_by is not None:
@@ -132,6 +137,7 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> ImplementInputs:
         person_commit=find_person_commit(ctx, record, key),
         pushed=foreign_head(ctx, done) if done is not None and current and not is_push else None,
         amended_by=", ".join(item.owner for item in waits.items) if waits is not None else None,
+        amends_for=None if current else find_waiting_cells(ctx, marker),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from orchestr.plan.dag import FeaturePlan
+from orchestr.state.cell_state import AMENDMENT
 from orchestr.state.event_details import (
     AgentDetails,
     ApprovalAsked,
@@ -145,6 +146,8 @@ def _event_words(event: Event) -> list[str]:
             why = headline(details.reason) or (f"upstream {upstream} failed" if upstream else "")
             if details.state == "approval":
                 return [why]
+            if why.startswith(AMENDMENT):
+                return [f"blocked: {why}"]
             return [f"skipped: {why}" if why else "skipped: upstream dependency failed"]
         case CellMoved():
             what, old, new = (_text(one) for one in (details.what, details.old, details.new))

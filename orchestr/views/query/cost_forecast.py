@@ -33,7 +33,7 @@ from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.timeline import SpanKind, make_timeline
 from orchestr.views.run_report.forecast import Figure, ForecastLine, judge_figure
 
-MOST_BYTES = 16 << 20  # of journals that are read, the newest first: a second or two
+MOST_BYTES = 8 << 20  # of journals that are read, the newest first: a second at most
 
 
 def read_cost_samples(layout: WorkspaceLayout) -> list[CostSample]:
