@@ -224,6 +224,7 @@ def _make_feature(
     """The record of a valid model; defaults are filled in here and nowhere else."""
     from orchestr.spec.check_models import make_cross_checks
     from orchestr.spec.check_references import check_cross_ports, check_ports
+    from orchestr.spec.contract_checks import add_contract_checks, find_unlooked_contracts
     from orchestr.spec.record_models import record_values, stated_values
 
     stated = stated_values(Feature, model.metadata, model)
@@ -238,9 +239,14 @@ def _make_feature(
         problems += _branch_problems(document, (section, cell_name), cells[-1])
         problems += check_ports(document, section, cells[-1])
     problems += check_cross_ports(document, crossed)
+    contracts = values.get("contracts", ())
+    for index in find_unlooked_contracts(cells, contracts):
+        message = f"cell {contracts[index].owner} has no phase `check`: nothing would look at this"
+        hint = "add it to `phases` of the cell"
+        problems.append(document.make_problem(("contracts", index), message, hint))
     made = {
         "key": key,
-        "cells": tuple(cells),
+        "cells": tuple(add_contract_checks(cells, contracts)),
         "cross_checks": crossed,
         "path": name,
         "digest": digest,
