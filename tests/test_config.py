@@ -31,6 +31,7 @@ from orchestr.settings.sections import KEYS as KEYS_OF_SECTIONS
 from orchestr.settings.sections import list_keys
 from orchestr.spec.declare import Doc
 from orchestr.spec.field_types import BadValue
+from orchestr.spec.own_phases import FIELDS
 
 AGENT = '[agents.scripted]\nkind = "command"\nrun = ["true"]\n'
 
@@ -464,7 +465,8 @@ def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
         "sandbox": SandboxSettings, "follow": FollowSettings, "draft": DraftSettings,
     }  # fmt: skip
 
-    assert KEYS_OF_SECTIONS.keys() == records.keys()
+    assert KEYS_OF_SECTIONS.keys() == {*records, "phases"}  # those of `FIELDS`
+    assert KEYS_OF_SECTIONS["phases"].keys() == FIELDS.keys()
     for section, record in records.items():
         names = [field.name for field in fields(record) if field.name not in ("name", "root")]
         assert list(KEYS_OF_SECTIONS[section]) == names

@@ -81,11 +81,17 @@ class FeatureBudget:
             for number, spent in spending_by_attempt(cell).items()
         }
         self._before = self.total_spending()
+        self._own: dict[tuple[str, int | str], SpendingCap] = {}
+
+    def limit_attempt(self, cell: str, attempt: int, usd: float) -> None:
+        """This attempt may not take more than that, whatever others may."""
+        with self._lock:
+            self._own[cell, attempt] = SpendingCap(usd)
 
     @property
     def has_limit(self) -> bool:
         """Whether there is any limit to keep."""
-        return bool(self._whole or self._each or self._purse.cap)
+        return bool(self._whole or self._each or self._purse.cap or self._own)
 
     def total_spending(self) -> Spending:
         """What the feature has taken, all attempts of all runs."""
@@ -108,7 +114,11 @@ class FeatureBudget:
             return f"the budget of this run is reached: {figure}"
         if (figure := self._whole.reached_figure(total)) is not None:
             return f"the budget of feature {self._feature} is reached: {figure}"
-        if attempt is not None and (figure := self._each.reached_figure(mine)) is not None:
+        figure = None
+        if attempt is not None:
+            own = self._own.get((cell, attempt), SpendingCap())
+            figure = own.reached_figure(mine) or self._each.reached_figure(mine)
+        if figure is not None:
             what = f"attempt {attempt}"
             if isinstance(attempt, int) and attempt < 0:
                 what = f"plan {-attempt}"
@@ -121,7 +131,8 @@ class FeatureBudget:
             total = self.total_spending()
             mine = self._spent.get((cell, attempt), Spending())
         run = Spending(total.usd - self._before.usd)
-        pairs = ((self._whole, total), (self._each, mine), (self._purse.cap, run))
+        own = self._own.get((cell, attempt), SpendingCap())
+        pairs = ((self._whole, total), (self._each, mine), (own, mine), (self._purse.cap, run))
         rooms = [cap.usd - spent.usd for cap, spent in pairs if cap.usd is not None]
         return min(rooms) if rooms else None
 

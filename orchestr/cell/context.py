@@ -204,7 +204,7 @@ class CellContext:
     def __init__(self, run: FeatureRun, cell: Cell, plan: CellPlan) -> None:
         self.run, self.cell, self.plan = run, cell, plan
         self.name = f"{run.feature.name}:{cell.name}"
-        self.phase_digests: dict[Phase, str] = {}  # see `orchestr.cell.inputs`
+        self.phase_digests: dict[str, str] = {}  # see `orchestr.cell.inputs`
         self._worktree_repo: tuple[UnseenPaths, Repo] | None = None
         self.find_records()
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.inputs import SPEC, counting_fields, declared_inputs, input_values
+from orchestr.cell.input_nodes import SPEC
+from orchestr.cell.inputs import counting_fields, declared_inputs, input_values
 from orchestr.errors import OrchestrError
 from orchestr.files import read_file
 from orchestr.spec.phases import Phase
@@ -44,17 +45,18 @@ class InputChange:
     origin: str
 
 
-def save_inputs(ctx: CellContext, phase: Phase) -> None:
+def save_inputs(ctx: CellContext, phase: str) -> None:
     """Keep what the phase was made from. A courtesy: it never fails a phase."""
     with suppress(OSError, OrchestrError, TypeError, ValueError):
         known = read_kept_inputs(ctx.dir)
         fresh = dict(known)
-        for one in Phase:  # the phases before this one are up to date, or it had not ended
-            if one is phase or str(one) not in known:
+        order = ctx.cell.task_phases if ctx.cell.own_phases else tuple(Phase)
+        for one in order:  # the phases before this one are up to date, or it had not ended
+            if one == phase or str(one) not in known:
                 fresh[str(one)] = {
                     n: _shorten_value(value) for n, (_, value) in input_values(ctx, one).items()
                 }
-            if one is phase:
+            if one == phase:
                 break
         if fresh != known:
             text = json.dumps({"schema": 1, "phases": fresh}, indent=1)
@@ -64,7 +66,7 @@ def save_inputs(ctx: CellContext, phase: Phase) -> None:
             temporary.replace(ctx.dir / INPUTS)
 
 
-def former_value(ctx: CellContext, phase: Phase, field: str) -> Any:
+def former_value(ctx: CellContext, phase: str, field: str) -> Any:
     """The value of ``field`` when the phase ended last, shortened where it is long; None where it
     is not known."""
     try:
@@ -74,7 +76,7 @@ def former_value(ctx: CellContext, phase: Phase, field: str) -> Any:
         return None
 
 
-def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
+def input_changes(ctx: CellContext, phase: str) -> tuple[InputChange, ...]:
     """What differs from when the phase ended last; nothing when that is not known.
 
     A field that the file does not have was not an input of the version that wrote it, so nothing is
@@ -88,7 +90,7 @@ def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
         now = input_values(ctx, phase)
         values = {name: value for name, (_, value) in now.items()}
         counting = counting_fields(ctx, phase, values) | counting_fields(ctx, phase, before)
-        declared = {one.field_name(ctx) for one, _ in declared_inputs(phase)}
+        declared = {one.field_name(ctx) for one, _ in declared_inputs(ctx, phase)}
         for name, (origin, value) in now.items():
             if name in declared and (name not in counting or name not in before):
                 continue
@@ -103,7 +105,7 @@ def input_changes(ctx: CellContext, phase: Phase) -> tuple[InputChange, ...]:
         return ()
 
 
-def changes_for_journal(ctx: CellContext, phase: Phase) -> dict[str, Any]:
+def changes_for_journal(ctx: CellContext, phase: str) -> dict[str, Any]:
     """For the journal's `phase.started`: the changes, cut to a few words; empty for none."""
     found = [
         {"field": c.field, "old": _shorten_text(c.old), "new": _shorten_text(c.new)}

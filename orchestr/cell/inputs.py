@@ -8,66 +8,37 @@ digests of cells that do not use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 
 from orchestr.cell.context import CellContext
 from orchestr.cell.granted import extend_key, read_grants
+from orchestr.cell.input_nodes import (
+    GIT,
+    SETTINGS,
+    SPEC,
+    UPSTREAM,
+    Joined,
+    Node,
+    PhaseInput,
+    Reader,
+    WhenSet,
+    digest_rows,
+    walk_inputs,
+)
+from orchestr.cell.own_inputs import make_own_inputs
+from orchestr.cell.own_results import digest_reads, find_phase, outputs_before
 from orchestr.cell.ownership import claims_of
 from orchestr.cell.pull_request.options import options_table
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.spec.checks import CheckDef, Reviewer, check_to_row
+from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.results import PlanRecord, WorktreeMarker, digest, read_tree
 
-SPEC, SETTINGS, UPSTREAM, GIT = "spec", "settings", "upstream", "git"
 TEMPLATE = 1  # version of the PR text; a new one updates every body
-
-Reader = Callable[[CellContext], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseInput:
-    """One value. ``origin`` is the file it stands in, for a value with a default in the settings
-    a function. ``row`` is its form in the digest, where that differs from the value.
-    """
-
-    field: str
-    origin: str | Reader
-    value: Reader
-    row: Reader | None = None
-
-    def field_name(self, ctx: CellContext) -> str:
-        """The path of the field: `todo`, `repos.app.checks`."""
-        return self.field.format(repo=ctx.cell.repo)
-
-    def origin_name(self, ctx: CellContext) -> str:
-        """SPEC or SETTINGS."""
-        return self.origin if isinstance(self.origin, str) else str(self.origin(ctx))
-
-    def digest_row(self, ctx: CellContext) -> Any:
-        """The value as the digest contains it."""
-        return (self.row or self.value)(ctx)
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Inputs that are one list in the digest."""
-
-    inputs: tuple[PhaseInput, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WhenSet:
-    """Inputs that count only while one of ``any_of`` has a value; else the digest has none."""
-
-    any_of: tuple[PhaseInput, ...]
-    nodes: tuple[Node, ...]
-
-
-Node = PhaseInput | Joined | WhenSet | str | int | tuple[Any, ...]  # a tuple contains nodes
 
 
 def _of_repo(name: str) -> Reader:
@@ -249,10 +220,20 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
 }
 
 
-def phase_digest(ctx: CellContext, phase: Phase) -> str:
+def inputs_of(ctx: CellContext, phase: str) -> tuple[Node, ...]:
+    """The inputs of a phase: of `PHASE_INPUTS`, or of a phase of one's own."""
+    return PHASE_INPUTS[Phase(phase)] if phase in PHASE_INPUTS else make_own_inputs(ctx, phase)
+
+
+def own_key(ctx: CellContext, phase: OwnPhase) -> str:
+    """What a result of a phase of one's own is for, beside what it works on."""
+    return digest(phase_digest(ctx, phase.name), digest_reads(ctx, phase))
+
+
+def phase_digest(ctx: CellContext, phase: str) -> str:
     """The digest of the spec and settings values that make this phase run again."""
     if phase not in ctx.phase_digests:  # spec and settings of a run do not change
-        ctx.phase_digests[phase] = digest(*_digest_rows(ctx, PHASE_INPUTS[phase]))
+        ctx.phase_digests[phase] = digest(*digest_rows(ctx, inputs_of(ctx, phase)))
     return ctx.phase_digests[phase]
 
 
@@ -271,68 +252,35 @@ def digest_without(ctx: CellContext, phase: Phase, later: PhaseInput) -> str:
                     kept.append(node)
         return tuple(kept)
 
-    return digest(*_digest_rows(ctx, leave_out(PHASE_INPUTS[phase])))
+    return digest(*digest_rows(ctx, leave_out(PHASE_INPUTS[phase])))
 
 
-def _digest_rows(ctx: CellContext, nodes: Sequence[Node]) -> list[Any]:
-    found: list[Any] = []
-    for node in nodes:
-        match node:
-            case PhaseInput():
-                found.append(node.digest_row(ctx))
-            case Joined(inputs):
-                found.append([row for one in inputs for row in one.digest_row(ctx)])
-            case WhenSet(any_of, inside):
-                if any(one.digest_row(ctx) for one in any_of):
-                    found += _digest_rows(ctx, inside)
-            case tuple():
-                found.append(_digest_rows(ctx, node))
-            case _:
-                found.append(node)
-    return found
-
-
-def declared_inputs(phase: Phase) -> list[tuple[PhaseInput, tuple[WhenSet, ...]]]:
+def declared_inputs(ctx: CellContext, phase: str) -> list[tuple[PhaseInput, tuple[WhenSet, ...]]]:
     """Every input of a phase, each with the conditions that it counts under."""
-    return list(_walk(PHASE_INPUTS[phase], ()))
+    return list(walk_inputs(inputs_of(ctx, phase), ()))
 
 
-def _walk(
-    nodes: Sequence[Node], under: tuple[WhenSet, ...]
-) -> Iterator[tuple[PhaseInput, tuple[WhenSet, ...]]]:
-    for node in nodes:
-        match node:
-            case PhaseInput():
-                yield node, under
-            case Joined(inputs):
-                yield from _walk(inputs, under)
-            case WhenSet(_, inside):
-                yield from _walk(inside, (*under, node))
-            case tuple():
-                yield from _walk(node, under)
-
-
-def input_values(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
+def input_values(ctx: CellContext, phase: str) -> dict[str, tuple[str, Any]]:
     """Field -> (origin, value) of everything that makes a phase run again, also of what comes to
     it through the file of the phase before.
     """
     found = {
         one.field_name(ctx): (one.origin_name(ctx), one.value(ctx))
-        for one, _ in declared_inputs(phase)
+        for one, _ in declared_inputs(ctx, phase)
     }
     return found | _values_from_files(ctx, phase)
 
 
-def counting_fields(ctx: CellContext, phase: Phase, values: Mapping[str, Any]) -> set[str]:
+def counting_fields(ctx: CellContext, phase: str, values: Mapping[str, Any]) -> set[str]:
     """The declared fields that are part of the digest when the inputs have these values."""
     return {
         one.field_name(ctx)
-        for one, under in declared_inputs(phase)
+        for one, under in declared_inputs(ctx, phase)
         if all(any(values.get(a.field_name(ctx)) for a in when.any_of) for when in under)
     }
 
 
-def _values_from_files(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, Any]]:
+def _values_from_files(ctx: CellContext, phase: str) -> dict[str, tuple[str, Any]]:
     match phase:
         case Phase.WORKTREE:
             trees = {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()}
@@ -346,6 +294,9 @@ def _values_from_files(ctx: CellContext, phase: Phase) -> dict[str, tuple[str, A
         case Phase.PUBLISH:
             head = ctx.read_head()
             return {"head": (GIT, head.head if head else None)}
+        case _ if phase not in PHASE_INPUTS:
+            found = digest_reads(ctx, find_phase(ctx, phase))
+            return {f"result of {name}": (GIT, value) for name, value in found.items()}
         case _:
             return {}
 
@@ -367,12 +318,16 @@ def plain_attempt_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     if ctx.cell.has_plan_phase:
         planned = PlanRecord.read(ctx.dir)
         extra = (planned.digest or None) if planned else None  # the plan that it carries out
-    return digest(phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
+    found = outputs_before(ctx, Phase.IMPLEMENT)
+    parts = (phase_digest(ctx, Phase.IMPLEMENT), marker.content_digest(), extra)
+    return digest(*parts, found) if found else digest(*parts)
 
 
 def plan_key(ctx: CellContext, marker: WorktreeMarker) -> str:
     """What a plan is for: the phase's own values and what the worktree was made from."""
-    return digest(phase_digest(ctx, Phase.PLAN), marker.content_digest())
+    found = outputs_before(ctx, Phase.PLAN)
+    parts = (phase_digest(ctx, Phase.PLAN), marker.content_digest())
+    return digest(*parts, found) if found else digest(*parts)
 
 
 def local_head(ctx: CellContext) -> str | None:

@@ -94,7 +94,14 @@ class CellRecord:
 
     @cached_property
     def newest_attempt(self) -> Attempt | None:
-        return attempts.newest_attempt(self.folder)
+        """The newest attempt at `implement`."""
+        return attempts.newest_attempt_at(self.folder)
+
+    @cached_property
+    def newest_own(self) -> Attempt | None:
+        """The newest attempt of all, where it was one at a phase of one's own."""
+        newest = attempts.newest_attempt(self.folder)
+        return newest if newest is not None and newest.of else None
 
     @cached_property
     def checks(self) -> Evidence | None:

@@ -205,7 +205,9 @@ def _target_names(current: str, phases: bool, usage: str) -> Iterator[tuple[str,
         yield from _filter_by_prefix(found, current)
     elif len(parts) == 3 and phases:
         stem = prefix + ":".join(parts[:2])
-        yield from _filter_by_prefix([(f"{stem}:{phase}", "") for phase in Phase], current)
+        known = features[parts[0]].cells if parts[0] in features else ()
+        steps = next((c.task_phases for c in known if c.name == parts[1]), tuple(Phase))
+        yield from _filter_by_prefix([(f"{stem}:{phase}", "") for phase in steps], current)
 
 
 def _filter_by_prefix(found: Sequence[tuple[str, str]], current: str) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ class Explain(PlainVerb):
             run = session.load_run(target.feature)
             (status,) = add_forecast(session, [feature_status(run)])
             upstream = _find_cell_name(run, params["if_changed"]) if params["if_changed"] else None
-            forced = [upstream] if upstream else []
+            forced: dict[str, tuple[str, ...]] = {upstream: ()} if upstream else {}
             forecasts = {
                 found.name: found
                 for found in forecast_selection(run, select_unignored(run), forced=forced)

@@ -13,7 +13,6 @@ from orchestr.errors import UsageError
 from orchestr.run.goals import FeatureGoals as BuildGoals
 from orchestr.run.start import hold_leases
 from orchestr.run.workspace import Session
-from orchestr.spec.phases import Phase
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
 from orchestr.tasks.loader import OTHERS
@@ -55,8 +54,8 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         if goals:
             with hold_leases(goals, break_lock=False):
                 for target in targets:
-                    phases = [target.phase] if target.phase else list(Phase)
                     for ctx in session.select_cells([target]):
+                        phases = [target.phase] if target.phase else ctx.cell.task_phases
                         moved = forget_phases(ctx, phases)
                         what = ", ".join(moved) or "nothing was there"
                         write_stdout(f"forgot {ctx.name}: {what}\n")

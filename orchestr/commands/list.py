@@ -11,7 +11,6 @@ from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.run.workspace import Session
-from orchestr.spec.phases import Phase
 from orchestr.tasks.loader import OTHERS, PREFIX, ignored_cells, select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.terminal.output import print_stderr
@@ -92,7 +91,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         chosen = [cells[cell]] if cell else [c for n, c in cells.items() if n not in ignored]
         runs = [found for found in chosen if found.would is not ForecastOutcome.UP_TO_DATE]
         if phase:
-            runs = [f for f in runs if Phase(phase) in f.phases or not f.phases]
+            runs = [f for f in runs if phase in f.phases or not f.phases]
         return "R" if runs else "U"
 
     def _print_task(

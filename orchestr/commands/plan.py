@@ -79,7 +79,7 @@ def print_plan(
     for warning in session.find_spec_warnings(run.feature):
         print_stderr(str(warning))
     claims = {f"{c.location}: {c.message}" for c in overlap_problems(run.feature, run.layout.root)}
-    chosen = goal.forced if forced else ()
+    chosen = goal.forced if forced else {}
     prerequisites = check_prerequisites(run, goal.cells, forced=chosen)
     findings = [f for f in prerequisites if f.what not in claims]
     for finding in findings:

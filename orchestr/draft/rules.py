@@ -68,7 +68,8 @@ def _check_rules(
     if not FEWEST <= count <= MOST_CELLS:
         hint = "split it by repository and by what can be reviewed alone"
         hint = hint if count < FEWEST else "draw together what one person would review at once"
-        message = f"{count} cells: a draft has {FEWEST} to {MOST_CELLS}"
+        shown = "1 cell" if count == 1 else f"{count} cells"
+        message = f"{shown}: a draft has {FEWEST} to {MOST_CELLS}"
         yield document.make_problem([section], message, hint, at_key=True)
     for cell in feature.cells:
         yield from _check_cell(cell, document, section, text, rules)

@@ -63,7 +63,7 @@ def prepare_round(
     if known is None:
         found_in = "" if owner is ctx else facts.pr.url
         known = open_repair(
-            owner, attempt, Phase.CHECK, done.head, CommitId(head.head), red=step.digest,
+            owner, attempt, Phase.CHECK, done.origin, CommitId(head.head), red=step.digest,
             why=step.why, words=ask_for_repair(facts, step.red, step.threads, found_in),
             of=cell.rounds, asked_by=repairs.FOLLOW,
         )  # fmt: skip

@@ -34,14 +34,13 @@ from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import clear_stale_locks
 from orchestr.landing.candidates import commit_message, list_merge_trailers, newest_commit_date
 from orchestr.landing.ladder import LadderMerge
-from orchestr.landing.repair import perform_open_phases
+from orchestr.landing.repair import list_phases_from, perform_open_phases
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord, PublishRecord
 from orchestr.state.states import CellState
 
-AFTER_UPDATE = (Phase.CHECK, Phase.REVIEW, Phase.PUBLISH)  # the same work on a newer base
 Warn = Callable[[str], None]
 
 
@@ -139,6 +138,11 @@ def find_head_to_update(ctx: CellContext) -> CommitId | None:
     return CommitId(done.head)
 
 
+def list_phases_after_update(ctx: CellContext) -> tuple[str, ...]:
+    """What the same work on a newer base goes through again."""
+    return list_phases_from(ctx, Phase.IMPLEMENT)[1:]
+
+
 def commit_target_merge(
     ctx: CellContext,
     target: str,
@@ -162,7 +166,7 @@ def commit_target_merge(
     if not move_branch(ctx, old, new, warn):
         return None
     replace(done, head=new, tree=merged.tree).write(ctx.dir)
-    perform_open_phases(ctx, AFTER_UPDATE)
+    perform_open_phases(ctx, list_phases_after_update(ctx))
     return new
 
 

@@ -76,10 +76,8 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
     state = ctx.run.past.cell(ctx.cell.name).state
     if state in (CellState.IGNORED, CellState.APPROVAL):
         return NEEDS_APPROVAL if state is CellState.APPROVAL else IGNORED
-    for phase in Phase:
-        if phase is Phase.PLAN and phase not in ctx.cell.task_phases:
-            continue
-        if phase is Phase.WORKTREE and head is not None and state in LANDED_ONCE:
+    for phase in ctx.cell.task_phases:
+        if phase == Phase.WORKTREE and head is not None and state in LANDED_ONCE:
             continue
         try:
             why = phase_module(phase).reason_to_run(ctx)

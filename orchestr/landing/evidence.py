@@ -83,5 +83,5 @@ def _count_rounds(ctx: CellContext) -> Counter[str]:
     return Counter(
         one.phase
         for one in repairs.read_rounds(ctx.dir, done.attempt)
-        if one.origin == done.head and one.outcome in repairs.COUNTED
+        if one.origin == done.origin and one.outcome in repairs.COUNTED
     )

@@ -13,7 +13,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, OrchestrError, Unavailable
 from orchestr.git.repo import CommitId
-from orchestr.landing.after_landing import AFTER_UPDATE, Warn, move_branch
+from orchestr.landing.after_landing import Warn, list_phases_after_update, move_branch
 from orchestr.landing.repair import perform_open_phases
 from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord
@@ -54,4 +54,4 @@ def _finish_update(ctx: CellContext, old: CommitId, new: CommitId, warn: Warn) -
         replace(done, head=new, tree=ctx.repo.resolve_tree(new)).write(ctx.dir)
     elif done.head != new:
         return  # there is newer work, or it never began
-    perform_open_phases(ctx, AFTER_UPDATE)
+    perform_open_phases(ctx, list_phases_after_update(ctx))

@@ -51,7 +51,7 @@ def repair_head(
     if done is None or (done.get("number"), done.get("head")) != (number, head):
         prepare_repair(ctx, trouble, detail, head=head, target=target, tip=tip)
         write_toml(ctx.dir / RECORD, {"schema": 1, "number": number, "head": head})
-    perform_open_phases(ctx, (Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, Phase.PUBLISH))
+    perform_open_phases(ctx, list_phases_from(ctx, Phase.IMPLEMENT))
     (ctx.dir / EVIDENCE).unlink(missing_ok=True)
     write_resolved_files(ctx, ())
     mended = ctx.read_head()
@@ -154,7 +154,13 @@ def withdraw_proven_head(ctx: CellContext) -> None:
         (ctx.dir / name).unlink(missing_ok=True)
 
 
-def perform_open_phases(ctx: CellContext, phases: Iterable[Phase]) -> None:
+def list_phases_from(ctx: CellContext, first: Phase) -> tuple[str, ...]:
+    """The phases of a cell from one of ours on, those of one's own among them."""
+    steps = ctx.cell.task_phases
+    return steps[steps.index(first) :]
+
+
+def perform_open_phases(ctx: CellContext, phases: Iterable[str]) -> None:
     """The phases that are not done for what the cell has now. Raises what they raise."""
     for phase in phases:
         if phase_module(phase).reason_to_run(ctx) is not None:

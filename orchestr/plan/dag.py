@@ -41,7 +41,7 @@ class CellPlan:
     weight: float = 1.0
     action: Action = Action.AGENT
     base: str | None = None
-    steps: tuple[Phase, ...] = LISTED
+    steps: tuple[str, ...] = LISTED
 
     @property
     def needs_merge_base(self) -> bool:
@@ -103,7 +103,7 @@ class CellForecast:
     name: str
     would: ForecastOutcome
     why: str
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[str, ...] = ()
     may: bool = False
 
 
@@ -246,7 +246,7 @@ def overlap_severity(feature: Feature) -> str:
 
 def forecast_run(
     plan: FeaturePlan,
-    stale: Mapping[str, Mapping[Phase, str]],
+    stale: Mapping[str, Mapping[str, str]],
     blocked: Mapping[str, str] | None = None,
     *,
     ignored: Collection[str] = (),
@@ -266,7 +266,7 @@ def forecast_run(
     for cell in plan.cells:
         name = cell.name
         phases = stale.get(name, {})
-        first = next((p for p in Phase if p in phases), None)
+        first = next((p for p in cell.steps if p in phases), None)
         left_out = "ignored" if name in ignored else ""
         if not left_out and only is not None and name not in only:
             left_out = "not selected"
@@ -285,7 +285,7 @@ def forecast_run(
 
 
 def _forecast_cell(
-    cell: CellPlan, reasons: Mapping[Phase, str], first: Phase | None, above: list[CellForecast]
+    cell: CellPlan, reasons: Mapping[str, str], first: str | None, above: list[CellForecast]
 ) -> CellForecast:
     name = cell.name
     missing = next((u for u in above if u.would is ForecastOutcome.BLOCKED), None)
@@ -293,7 +293,7 @@ def _forecast_cell(
         return CellForecast(
             name, ForecastOutcome.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}"
         )
-    moving = next((u for u in above if Phase.IMPLEMENT in u.phases), None)
+    moving = next((u for u in above if _may_change_tree(u)), None)
     order = cell.steps
     if first is not None and (moving is None or order.index(first) <= order.index(Phase.IMPLEMENT)):
         return CellForecast(name, ForecastOutcome.RUN, reasons[first], order[order.index(first) :])
@@ -303,6 +303,11 @@ def _forecast_cell(
             return CellForecast(name, ForecastOutcome.RUN, f"{reasons[first]}; {why}", order)
         return CellForecast(name, ForecastOutcome.RUN, why, order, may=True)
     return CellForecast(name, ForecastOutcome.UP_TO_DATE, "up to date")
+
+
+def _may_change_tree(upstream: CellForecast) -> bool:
+    """Whether `implement` or a phase of one's own is among those that would run."""
+    return any(p == Phase.IMPLEMENT or p not in set(Phase) for p in upstream.phases)
 
 
 def _unique_upstreams(cell: Cell) -> tuple[str, ...]:

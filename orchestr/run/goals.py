@@ -23,7 +23,8 @@ class FeatureGoals:
     targets: list[Target]
     selection: CellSelection
     cells: list[str]  # that may run, in plan order
-    forced: list[str] = field(default_factory=list)  # that `--force` and `--fresh` name
+    # What `--force` and `--fresh` name: cell -> its phases of one's own, none for the whole cell.
+    forced: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def task_names(self) -> list[str]:
@@ -50,7 +51,11 @@ def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> li
             wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
             mine = [Target(feature, name) for name in wanted]
         needed = required_cells(run, mine, frozen)
-        forced = [n for n in names if any(t.cell in (None, n) for t in mine) and n not in frozen]
+        forced = {
+            name: _own_phases_named(run, name, mine, fresh=bool(params.get("fresh")))
+            for name in names
+            if any(t.cell in (None, name) for t in mine) and name not in frozen
+        }
         goals.append(
             FeatureGoals(
                 run, mine, CellSelection(frozenset(frozen), params["ignore_deps"]), needed, forced
@@ -66,6 +71,16 @@ def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> li
         for goal in goals:
             _check_upstreams(goal)
     return goals
+
+
+def _own_phases_named(
+    run: FeatureRun, name: str, targets: Sequence[Target], *, fresh: bool
+) -> tuple[str, ...]:
+    """The phases of one's own that targets name of a cell, where they name nothing else of it."""
+    named = [t.phase for t in targets if t.cell in (None, name)]
+    own = [phase.name for phase in run.feature.cell(name).own_phases]
+    found = tuple(phase for phase in named if phase is not None and phase in own)
+    return found if len(found) == len(named) and not fresh else ()
 
 
 UNLUCKY = (CellState.FAILED, CellState.BLOCKED, CellState.ABORTED, CellState.NEEDS_PERSON)

@@ -127,21 +127,23 @@ def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
     """The paid agents of these cells: authors and reviewers."""
     cells = [run.cell_context(name) for name in names]
     chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
+    chosen |= {p.agent for c in cells for p in c.cell.own_phases if p.agent is not None}
     chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
     return {name for name in chosen if run.agent_adapter(name).paid}
 
 
-def _may_start_agent(ctx: CellContext, phases: Collection[Phase]) -> bool:
+def _may_start_agent(ctx: CellContext, phases: Collection[str]) -> bool:
     """Whether an agent may start in these phases: to work, to repair or to review."""
-    may = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if ctx.has_checks else ()),
+    may: set[str] = {Phase.PLAN, Phase.IMPLEMENT, *((Phase.CHECK,) if ctx.has_checks else ()),
            *((Phase.REVIEW,) if requested_reviewers(ctx) else ())}  # fmt: skip
+    may |= {phase.name for phase in ctx.cell.own_phases if not phase.run}
     return not may.isdisjoint(phases)
 
 
 def _forecast_goal(goal: FeatureGoals, forced: bool) -> tuple[CellForecast, ...]:
     """What this run may do with each cell, by the files and the journal."""
     return forecast_selection(
-        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else ()
+        goal.run, goal.selection, goal.cells, forced=goal.forced if forced else None
     )
 
 
@@ -255,16 +257,16 @@ def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
     """Forget the named cells, once: the same command after an interrupted run forces nothing
     twice, because what that run forgot is in the journal under its force id."""
     run = goal.run
-    names = sorted(goal.forced)
+    names = sorted(":".join((name, *phases)) for name, phases in goal.forced.items())
     force_id, done = find_interrupted_force(list(run.journal.read()), run.id, names, fresh)
     if force_id is None:
         force_id = run.id
     run.emit(EventKind.RUN_FORCED, names=names, fresh=fresh, id=force_id)
-    for name in goal.forced:
+    for name, phases in goal.forced.items():
         if name not in done:
             forget_phases(
                 run.cell_context(name),
-                list(Phase),
+                phases or run.cell_context(name).cell.task_phases,
                 fresh=force_id if fresh else None,
                 force_id=force_id,
             )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from orchestr.cell.commands import declare_commands
 from orchestr.cell.context import CellContext, FeatureRun, Overrides
 from orchestr.cell.phases.former_names import former_cell_names, note_former_names
 from orchestr.cell.removed_cells import find_removed_cells
@@ -39,7 +40,7 @@ class Target:
 
     feature: str
     cell: str | None = None
-    phase: Phase | None = None
+    phase: str | None = None
 
     def __str__(self) -> str:
         return ":".join(p for p in (self.feature, self.cell, self.phase) if p)
@@ -122,14 +123,15 @@ class Session:
             raise UsageError(f"feature {feature.name} has no cell {parts[1]!r}", hint=hint)
         if len(parts) == 2:
             return Target(feature.name, parts[1])
-        if parts[2] not in list(Phase):
-            raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(Phase)}")
-        if parts[2] not in feature.cell(parts[1]).task_phases:
+        known = feature.cell(parts[1]).task_phases
+        if parts[2] == Phase.PLAN and parts[2] not in known:
             raise UsageError(
                 f"cell {feature.name}:{parts[1]} has no phase {parts[2]!r}",
-                hint="give it `approve: plan` in the spec",
+                hint="give it `approve: plan` in the spec, or list `plan` in its `phases`",
             )
-        return Target(feature.name, parts[1], Phase(parts[2]))
+        if parts[2] not in known:
+            raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(known)}")
+        return Target(feature.name, parts[1], parts[2])
 
     def parse_targets(self, words: Sequence[str]) -> list[Target]:
         """Every target; `*` at the end of a name matches as in the shell."""
@@ -181,7 +183,7 @@ class Session:
         size = self.open_journal(record.name).size()
         events = self.read_events(record.name)
         run = FeatureRun(
-            locate_pushed_repositories(self.settings, record),
+            declare_commands(locate_pushed_repositories(self.settings, record), record),
             self.layout,
             record,
             make_plan(record, median_durations(events)),

@@ -19,6 +19,7 @@ from orchestr.settings.sections import KEYS, RECORDS, find_key
 from orchestr.spec.check_models import CheckModel
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc, find_mark
+from orchestr.spec.own_phases import phase_schema
 from orchestr.spec.record_models import bare_type
 from orchestr.spec.validate import add_examples, without_null
 
@@ -69,6 +70,8 @@ def settings_schema() -> dict[str, Any]:
 
 
 def _section_schema(section: str, record: type[Any], checks: dict[str, Any]) -> dict[str, Any]:
+    if section == "phases":
+        return {"type": "object", "additionalProperties": phase_schema(named=False)}
     usual = {field.name: field.default for field in dataclasses.fields(record)}
     hints = record.__annotations__
     found = {

@@ -37,6 +37,7 @@ from orchestr.settings.sections import KEYS, Section
 from orchestr.spec import field_types
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
+from orchestr.spec.own_phases import OwnPhase, make_phase
 
 FILE = "orchestr.toml"
 # Keys of an agent that only some kinds have (`AgentKind.keys`), and what to do instead.
@@ -106,6 +107,7 @@ class _SettingsLoader:
         )
         repos = self._load_repos(raw.get("repos", {}), workspace.state / "cache")
         agents, default = self._load_agents(raw.get("agents", {}))
+        phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
         forge = self._load_forge(raw.get("forge", {}))
         checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
@@ -130,6 +132,7 @@ class _SettingsLoader:
             notify=notify,
             sandbox=sandbox,
             follow=follow,
+            phases=MappingProxyType(phases),
             draft=draft,
         )
 
@@ -317,6 +320,27 @@ class _SettingsLoader:
                 hint = f'it is for kind = "{of}"'
                 self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
         return ForgeSettings(**given)
+
+    def _load_phases(self, raw: Any, agents: Mapping[str, Any]) -> dict[str, OwnPhase]:
+        """Phases of one's own; which of them a cell has, its spec says."""
+        result: dict[str, OwnPhase] = {}
+        for name, table in self._list_tables("phases", raw):
+            before = len(self._problems)
+            given = self._convert_section("phases", table, name)
+            try:
+                phase = make_phase(name, given)
+            except BadValue as error:
+                if len(self._problems) == before:
+                    self._add_problem(
+                        ("phases", name, *error.field), error.message, error.hint, at_key=True
+                    )
+                continue
+            if phase.agent is not None and phase.agent not in agents:
+                hint = suggest_name(phase.agent, agents)
+                message = f"there is no agent {quote_value(phase.agent)}"
+                self._add_problem(("phases", name, "agent"), message, hint)
+            result[name] = phase
+        return result
 
     def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
         if isinstance(raw, dict):

@@ -17,6 +17,7 @@ from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
+from orchestr.spec.own_phases import OwnPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +381,7 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+    phases: Mapping[str, OwnPhase] = field(default_factory=lambda: MappingProxyType({}))
     draft: DraftSettings = field(default_factory=DraftSettings)
 
     def repo_settings(self, name: str) -> RepoSettings:

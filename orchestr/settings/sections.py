@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from orchestr.settings.keys import Key
 from orchestr.settings.records import Settings
+from orchestr.spec.own_phases import FIELDS
 
 Section = Mapping[str, Key]
 
@@ -37,4 +38,7 @@ def _list_records() -> Mapping[str, type[Any]]:
 
 
 RECORDS: Mapping[str, type[Any]] = _list_records()
-KEYS: Mapping[str, Section] = {name: list_keys(record) for name, record in RECORDS.items()}
+KEYS: Mapping[str, Section] = {
+    **{name: list_keys(record) for name, record in RECORDS.items()},
+    "phases": {name: Key(one.convert) for name, one in FIELDS.items()},
+}

@@ -2,15 +2,16 @@
 
 One file for each spec under ``<state>/cache/``: a line with key and checksum, then the records
 as JSON. The key covers everything that the result depends on: the bytes, our version, the
-agents' names, the form of this file. A cache that cannot be read or written is as good as none:
-nothing here raises, nothing here is truth, the folder may be deleted at any time.
+agents' names, the settings' phases, the form of this file. A cache that cannot be read or written
+is as good as none: nothing here raises, nothing here is truth, the folder may be deleted at any
+time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,22 @@ from typing import Any
 from orchestr import __version__
 from orchestr.errors import Problem
 from orchestr.files import read_file, write_atomic
+from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.rows import record_from_row, record_to_row, to_plain_value, values_from_dict
 
-SCHEMA = 4  # raised when a spec of the same bytes is read or judged in another way
+SCHEMA = 5  # raised when a spec of the same bytes is read or judged in another way
 
 Compiled = tuple[Feature, tuple[Problem, ...]]
 
 
-def cache_key(name: str, digest: str, agents: Collection[str] | None) -> str:
+def cache_key(
+    name: str, digest: str, agents: Collection[str] | None, phases: Mapping[str, OwnPhase]
+) -> str:
     """What a compiled spec depends on; ``name`` is its path, which its problems show."""
     known = None if agents is None else sorted(agents)
-    parts = json.dumps([SCHEMA, __version__, name, digest, known])
+    named = {word: record_to_row(phase) for word, phase in sorted(phases.items())}
+    parts = json.dumps([SCHEMA, __version__, name, digest, known, named])
     return hashlib.sha256(parts.encode()).hexdigest()
 
 

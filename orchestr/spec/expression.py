@@ -43,6 +43,14 @@ def check_expression(text: str, probes: Collection[str]) -> str:
     return text
 
 
+def list_names(text: str) -> tuple[str, ...]:
+    """The names that an expression reads, each once. Raises BadValue for what is no expression."""
+    if len(text) > LONGEST:
+        raise BadValue(f"is longer than {LONGEST} characters")
+    found = (n.id for n in ast.walk(_parse_expression(text)) if isinstance(n, ast.Name))
+    return tuple(dict.fromkeys(found))
+
+
 def _parse_expression(text: str) -> ast.AST:
     import simpleeval
 

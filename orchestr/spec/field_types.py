@@ -12,8 +12,6 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from orchestr.spec.phases import LISTED, Phase
-
 MAX_BYTES = 4 << 20  # of a spec or of the settings
 NAME_LIMIT = 100  # names become folders and parts of refs; 255 bytes is where file systems end
 DAY = 86400.0
@@ -197,30 +195,6 @@ def check_line(value: str) -> str:
     if "\n" in value:
         raise BadValue("must be one line")
     return value
-
-
-def parse_phases(names: list[str]) -> tuple[Phase, ...]:
-    """The listed phases, known, unique, in their order; `worktree` is implied and dropped.
-
-    Raises BadValue for the first thing wrong.
-    """
-    known = [phase.value for phase in LISTED]
-    phases: list[Phase] = []
-    for name in names:
-        if name == "land":
-            hint = "write `delivery: merge`, or land with `orchestr land`"
-            raise BadValue("`land` is no phase to list", hint)
-        if name not in known:
-            raise BadValue(f"unknown phase {quote_value(name)}", suggest_name(name, known))
-        phases.append(Phase(name))
-    if len(set(phases)) != len(phases):
-        raise BadValue("a phase is named twice", f"the order is: {', '.join(known)}")
-    if sorted(phases, key=list(Phase).index) != phases:
-        raise BadValue("phases are not in their order", f"the order is: {', '.join(known)}")
-    kept = tuple(phase for phase in phases if phase is not Phase.WORKTREE)
-    if not kept:
-        raise BadValue("no phase is left", f"choose from: {', '.join(known[1:])}")
-    return kept
 
 
 def kind_of(value: object) -> str:

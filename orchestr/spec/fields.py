@@ -13,17 +13,18 @@ from orchestr.spec import check_field_types as rules
 from orchestr.spec import field_types
 from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
 from orchestr.spec.field_types import BadValue, kind_of, quote_value
+from orchestr.spec.own_phases import OwnPhase, parse_phases, phases_schema
 from orchestr.spec.path_patterns import check_path_pattern
-from orchestr.spec.phases import LISTED, Gate, Phase
+from orchestr.spec.phases import Gate, Phase
 
 __all__ = ["BadValue", "Doc", "KeyedBy", "MayBeLeftOut", "NotEmpty", "Rule", "Table", "WrittenAs"]
 
 
-def _check_phases(value: object) -> tuple[Phase, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+def _check_phases(value: object) -> tuple[Phase | OwnPhase, ...]:
+    if not isinstance(value, list):
         hint = "write a list, like [implement, check, review, publish]"
         raise BadValue(f"must be a list of phases, got {kind_of(value)}", hint)
-    return field_types.parse_phases(value)
+    return parse_phases(value)
 
 
 def _check_gates(value: object) -> tuple[Gate, ...]:
@@ -85,12 +86,8 @@ Duration = Annotated[
     ),
 ]
 Phases = Annotated[
-    tuple[Phase, ...],
-    Rule(
-        _check_phases,
-        parses=True,
-        schema={"type": "array", "items": {"enum": [p.value for p in LISTED]}, "uniqueItems": True},
-    ),
+    tuple[Phase | OwnPhase, ...],
+    Rule(_check_phases, parses=True, schema=phases_schema()),
 ]
 Gates = Annotated[
     tuple[Gate, ...],

@@ -13,9 +13,10 @@ class Action(StrEnum):
 
 
 class Phase(StrEnum):
-    """The steps of a cell, in the order in which they run.
+    """The steps that orchestr knows, in the order in which they run; a spec may add its own
+    (`orchestr.spec.own_phases`).
 
-    ``plan`` is there only for cells with the gate ``plan`` (`Cell.task_phases`); no spec lists it.
+    ``plan`` is there only for cells that list it or have the gate ``plan`` (`Cell.task_phases`).
     """
 
     WORKTREE = "worktree"

@@ -19,7 +19,8 @@ from orchestr.files import read_file
 from orchestr.spec import cache as compiled_specs
 from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import MAX_BYTES
-from orchestr.spec.phases import Action
+from orchestr.spec.own_phases import OwnPhase, resolve_phases
+from orchestr.spec.phases import Action, Phase
 from orchestr.spec.pull_request import join_options
 from orchestr.spec.records import Cell, Feature
 
@@ -44,6 +45,8 @@ class SpecSettings(Protocol):
     def workspace(self) -> WorkspacePaths: ...
     @property
     def agents(self) -> Mapping[str, Any]: ...
+    @property
+    def phases(self) -> Mapping[str, OwnPhase]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +69,24 @@ def read_feature(
     root: Path,
     agents: Collection[str] | None = None,
     cache: Path | None = None,
+    phases: Mapping[str, OwnPhase] | None = None,
 ) -> tuple[Feature, tuple[Problem, ...]]:
     """The feature of one spec file, and its warnings.
 
     ``root`` is the workspace (paths in messages are relative to it), ``agents`` the names that
-    a cell may use (None: any), ``cache`` the folder of compiled specs (None: none). Raises
-    SpecError with every problem, also when the file cannot be read.
+    a cell may use (None: any), ``cache`` the folder of compiled specs (None: none), ``phases``
+    those that the settings define. Raises SpecError with every problem, also when the file cannot
+    be read.
     """
     name = _relative_name(path, root)
     data = _read_bytes(path, name)
     digest = hashlib.sha256(data).hexdigest()
-    key = compiled_specs.cache_key(name, digest, agents)
+    key = compiled_specs.cache_key(name, digest, agents, phases or {})
     if cache is not None:
         known = compiled_specs.load(cache, name, key)
         if known is not None and _has_same_parts(known[0], root):
             return known
-    result = compile_spec(data, name, digest, agents, root)
+    result = compile_spec(data, name, digest, agents, root, phases)
     if cache is not None:
         compiled_specs.save(cache, name, key, result)
     return result
@@ -108,7 +113,11 @@ def read_all_specs(settings: SpecSettings) -> SpecSet:
     for path in spec_files(places.specs):
         try:
             feature, notes = read_feature(
-                path, root=places.root, agents=settings.agents.keys(), cache=places.state / "cache"
+                path,
+                root=places.root,
+                agents=settings.agents.keys(),
+                cache=places.state / "cache",
+                phases=settings.phases,
             )
         except SpecError as error:
             problems += (p for p in error.problems if p.severity == "error")
@@ -179,6 +188,7 @@ def compile_spec(
     digest: str,
     agents: Collection[str] | None,
     root: Path | None = None,
+    phases: Mapping[str, OwnPhase] | None = None,
 ) -> tuple[Feature, tuple[Problem, ...]]:
     """Parse and check the bytes of a spec, without a cache. Raises SpecError.
 
@@ -192,9 +202,13 @@ def compile_spec(
     section = "cells"
     if isinstance(parsed.value, dict) and models.form_of(parsed.value) is models.OpentdfFeature:
         section = "repos"
-    found = [*parsed.problems, *found, *references.check_document(parsed, section, agents)]
+    found = [
+        *parsed.problems,
+        *found,
+        *references.check_document(parsed, section, agents, phases or {}),
+    ]
     if model is not None:
-        feature, more = _make_feature(model, parsed, name, digest)
+        feature, more = _make_feature(model, parsed, name, digest, phases or {})
         found += more
     found = sorted(dict.fromkeys(found), key=lambda p: (p.spec != "", p.file, p.line, p.column))
     if parsed.is_expanded:
@@ -219,7 +233,7 @@ def _drop_echoes(found: list[Problem], first: Collection[Problem]) -> list[Probl
 
 
 def _make_feature(
-    model: Any, document: Any, name: str, digest: str
+    model: Any, document: Any, name: str, digest: str, phases: Mapping[str, OwnPhase]
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
     from orchestr.spec.check_models import make_cross_checks
@@ -235,7 +249,7 @@ def _make_feature(
     cells: list[Cell] = []
     section = "repos" if hasattr(model, "repos") else "cells"
     for cell_name, fields in getattr(model, section).items():
-        cells.append(_make_cell(cell_name, key, fields, model))
+        cells.append(_make_cell(cell_name, key, fields, model, phases))
         problems += _branch_problems(document, (section, cell_name), cells[-1])
         problems += check_ports(document, section, cells[-1])
     problems += check_cross_ports(document, crossed)
@@ -255,7 +269,9 @@ def _make_feature(
     return Feature(**{"title": values["name"], **values, **made}), problems
 
 
-def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
+def _make_cell(
+    name: str, key: str, fields: Any, model: Any, phases: Mapping[str, OwnPhase]
+) -> Cell:
     """A cell's own words, else the defaults; what only agents have stays away from a push."""
     from orchestr.spec.check_models import resolve_proof
     from orchestr.spec.record_models import make_record, record_values, stated_values
@@ -277,6 +293,11 @@ def _make_cell(name: str, key: str, fields: Any, model: Any) -> Cell:
     if values.get("action") is Action.PUSH:
         for field in list_marked_fields(OnlyForAgents, Cell):
             values.pop(field, None)
+    if "phases" in values:
+        steps = resolve_phases(values["phases"], phases)
+        if values.get("action") is Action.PUSH:  # of the defaults, only ours hold for a person
+            steps = tuple(s for s in steps if isinstance(s, Phase) and s is not Phase.PLAN)
+        values["phases"] = steps
     return Cell(**values)
 
 

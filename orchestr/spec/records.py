@@ -15,6 +15,7 @@ from typing import Annotated
 from orchestr.spec import fields
 from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
+from orchestr.spec.own_phases import OwnPhase, arrange_phases, own_phases
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 from orchestr.spec.product import Product, Statements, Structure
 from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
@@ -30,7 +31,8 @@ class Cell:
     """The smallest unit of work: one repository, one branch, one worktree, one agent.
 
     ``timeout`` and ``idle_timeout`` are seconds; None means the settings' value. Agent and
-    model None mean the same. ``phases`` are those that the spec lists (worktree always runs).
+    model None mean the same. ``phases`` are those that the spec lists (worktree always runs),
+    ours and those of one's own.
     ``proof`` is what must be shown: its fields stand beside the cell's own.
     """
 
@@ -74,7 +76,9 @@ class Cell:
         Doc("gitignore patterns; changes outside are refused", ["src/**"]),
     ] = ()
     phases: Annotated[
-        fields.Phases, IN_DEFAULTS, Doc("what is done, in this order", ["implement", "check"])
+        fields.Phases,
+        IN_DEFAULTS,
+        Doc("what is done, in this order; phases of one's own among them", ["implement", "check"]),
     ] = (
         Phase.IMPLEMENT,
         Phase.CHECK,
@@ -97,14 +101,25 @@ class Cell:
 
     @property
     def has_plan_phase(self) -> bool:
-        """Whether an agent writes a plan that a person approves before the work starts."""
+        """Whether an agent writes a plan before the work starts."""
         works = self.action is Action.AGENT and Phase.IMPLEMENT in self.phases
-        return works and Gate.PLAN in self.proof.approve
+        return works and (Gate.PLAN in self.proof.approve or Phase.PLAN in self.phases)
 
     @property
-    def task_phases(self) -> tuple[Phase, ...]:
-        """The phases that this cell has tasks for, in their order."""
-        return tuple(Phase) if self.has_plan_phase else LISTED
+    def has_plan_gate(self) -> bool:
+        """Whether a person approves the plan before the work starts."""
+        return self.has_plan_phase and Gate.PLAN in self.proof.approve
+
+    @property
+    def own_phases(self) -> tuple[OwnPhase, ...]:
+        """The phases of one's own that the spec lists, in their order."""
+        return own_phases(self.phases)
+
+    @property
+    def task_phases(self) -> tuple[str, ...]:
+        """The names of the phases that this cell has tasks for, in the order in which they run."""
+        usual = tuple(Phase) if self.has_plan_phase else LISTED
+        return arrange_phases(usual, self.phases) if self.own_phases else usual
 
 
 @dataclass(frozen=True, slots=True)

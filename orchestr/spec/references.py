@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestr.errors import Problem
-from orchestr.spec import check_references, cycles
+from orchestr.spec import check_phases, check_references, cycles
 from orchestr.spec.checks import ProofRequirements
 from orchestr.spec.declare import OnlyForAgents, list_marked_fields
 from orchestr.spec.field_types import BadValue, check_branch, quote_value, suggest_name
+from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.records import Cell
 from orchestr.spec.yaml_source import Document
 
@@ -63,9 +64,13 @@ def sketch_cells(raw: Mapping[str, Any], section: str) -> list[CellSketch]:
 
 
 def check_document(
-    document: Document, section: str, agents: Collection[str] | None
+    document: Document,
+    section: str,
+    agents: Collection[str] | None,
+    phases: Mapping[str, OwnPhase],
 ) -> list[Problem]:
-    """Every problem between the parts, errors and warnings. ``agents`` None: any name will do."""
+    """Every problem between the parts, errors and warnings. ``agents`` None: any name will do;
+    ``phases`` are those that the settings define."""
     raw = document.value
     if not isinstance(raw, dict):
         return []
@@ -80,6 +85,9 @@ def check_document(
     repos = {cell.repo for cell in cells if cell.repo}
     found += check_references.check_proof_fields(document, section, repos, agents)
     found += check_references.check_product(document)
+    levels: list[tuple[tuple[str, ...], Any, bool]] = [(("defaults",), raw.get("defaults"), True)]
+    levels += [((section, cell.name), raw[section][cell.name], not cell.pushes) for cell in cells]
+    found += check_phases.check_phases(document, levels, phases, agents)
     if agents is not None:
         found += _agent_problems(document, section, cells, agents)
     return found

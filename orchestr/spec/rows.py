@@ -120,6 +120,10 @@ def _find_decoder(hint: Any) -> Decode | None:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         left = [part for part in get_args(hint) if part is not NoneType]
+        words = [part for part in left if isinstance(part, type) and issubclass(part, StrEnum)]
+        records = [part for part in left if dataclasses.is_dataclass(part)]
+        if len(left) == 2 and len(words) == len(records) == 1:  # a word, or a record of its own
+            return _decode_word_or_record(_find_decoder(words[0]), _find_decoder(records[0]))
         inner = _find_decoder(left[0]) if len(left) == 1 else _freeze_value
         return None if inner is None else lambda value: None if value is None else inner(value)
     if origin is tuple:
@@ -138,6 +142,14 @@ def _find_decoder(hint: Any) -> Decode | None:
         own: Decode | None = getattr(hint, "from_row", None)
         return own or (lambda row: record_from_row(hint, row))
     return None
+
+
+def _decode_word_or_record(word: Decode | None, record: Decode | None) -> Decode:
+    def decode(value: Any) -> Any:
+        chosen = word if isinstance(value, str) else record
+        return value if chosen is None else chosen(value)
+
+    return decode
 
 
 def _freeze_value(value: Any) -> Any:

@@ -186,7 +186,9 @@ def _read_named_spec(
             return _part_of_file(everything, good, shown)
     if "/" in name or name.endswith((".yaml", ".yml")):
         try:
-            feature, notes = read_feature(cwd / name, root=root, agents=settings.agents.keys())
+            feature, notes = read_feature(
+                cwd / name, root=root, agents=settings.agents.keys(), phases=settings.phases
+            )
         except SpecError as error:
             wrong = tuple(p for p in error.problems if p.severity == "error")
             return SpecSet({}, wrong, tuple(p for p in error.problems if p not in wrong))

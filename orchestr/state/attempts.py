@@ -47,6 +47,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     opened_at: str = ""
     closed_at: str = ""
     token: str = ""
+    of: str = ""  # the phase of one's own that it is a try at; empty: `implement`, or a plan
     tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
     pictured: bool = False  # its folder says whether its surroundings were compared
 
@@ -55,19 +56,21 @@ class Attempt(ExtensibleRecord, frozen=True):
         return self.state != "closed"
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> str:
         """The phase that it is a try at."""
-        return Phase.PLAN if self.number < 0 else Phase.IMPLEMENT
+        return self.of or (Phase.PLAN if self.number < 0 else Phase.IMPLEMENT)
 
     @property
-    def active_phase(self) -> Phase:
+    def active_phase(self) -> str:
         """The phase that it is open in: its own, or the one that repairs or reviews."""
         again = {str(p): p for p in (Phase.CHECK, Phase.REVIEW)}
         return again.get(self.state, self.phase)
 
     @property
     def label(self) -> str:
-        """`attempt 2`, or `plan 1`."""
+        """`attempt 2`, `plan 1`, or `attempt 3 (docs)`."""
+        if self.of:
+            return f"attempt {self.number} ({self.of})"
         return f"plan {-self.number}" if self.number < 0 else f"attempt {self.number}"
 
     def process_marker(self, cell_key: str) -> str:
@@ -170,9 +173,19 @@ def iter_attempts(cell_dir: Path) -> Iterator[Attempt]:
 
 
 def newest_attempt(cell_dir: Path) -> Attempt | None:
-    """The attempt with the highest number, if its record was written."""
+    """The attempt with the highest number, if its record was written: at `implement`, or at a
+    phase of one's own."""
+    return next(_newest_first(cell_dir), None)
+
+
+def newest_attempt_at(cell_dir: Path, phase: str = "") -> Attempt | None:
+    """The newest attempt at a phase of one's own; without one, at `implement`."""
+    return next((record for record in _newest_first(cell_dir) if record.of == phase), None)
+
+
+def _newest_first(cell_dir: Path) -> Iterator[Attempt]:
     records = (read_attempt(cell_dir, number) for number in reversed(attempt_numbers(cell_dir)))
-    return next((record for record in records if record is not None), None)
+    return (record for record in records if record is not None)
 
 
 def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
@@ -185,6 +198,18 @@ def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, sta
     write_attempt(cell_dir, attempt)
     for name in (FRESH, REBUILD, PREPARING):
         (cell_dir / name).unlink(missing_ok=True)
+    return attempt
+
+
+def open_phase_attempt(
+    cell_dir: Path, *, of: str, key: str, agent: str, model: str | None, start: str
+) -> Attempt:
+    """Record a new attempt at a phase of one's own before anything of it starts."""
+    attempt = Attempt(
+        max(attempt_numbers(cell_dir), default=0) + 1, key, agent, start, model or "", of=of,
+        opened_at=utc_timestamp(), token=os.urandom(8).hex(), pictured=True,
+    )  # fmt: skip
+    write_attempt(cell_dir, attempt)
     return attempt
 
 

@@ -97,23 +97,22 @@ class CellWarned(Details, frozen=True, tag="cell.warned"):
 
 
 class ResultWritten(Details, frozen=True, tag="result.written"):
-    """``files``: the digests of what is about to be written, by file name; ``whole``: no file of
-    the cell counts without one from here on."""
+    """``files``: digests by name, before they are written; ``whole``: each file needs one now."""
 
     files: dict[str, Any] | None = None
     whole: bool = False
 
 
 class PhaseStarted(Details, frozen=True, tag="phase.started"):
-    """``changes``: rows of field, old and new, where they are known."""
+    """``changes``: rows of field, old, new. ``following``: of one's own phase, the next of ours."""
 
     why: Text = None
     changes: list[Any] | None = None
+    following: Text = None
 
 
 class PhaseDone(Details, frozen=True, tag="phase.done"):
-    """What the phase made; ``changed``: the phases after it are void; ``files``: how many files an
-    attempt touched, missing in events of before."""
+    """What it made; ``changed``: those after it are void; ``files``: how many were touched."""
 
     seconds: Number = None
     made: bool = False
@@ -129,6 +128,7 @@ class PhaseDone(Details, frozen=True, tag="phase.done"):
     url: Text = None
     path: Text = None
     checks: Text = None
+    following: Text = None
     plan: int | None = None
     approved_by: Text = None
     attempt: int | None = None

@@ -23,17 +23,22 @@ def running_phases(phases: Mapping[str, str]) -> list[str]:
     return [p for p, value in phases.items() if value == "running"]
 
 
-def phases_before(phase: str) -> tuple[str, ...]:
-    """The phases that are done when this one begins."""
+def phases_before(phase: str, following: str | None = None) -> tuple[str, ...]:
+    """The phases that are done when this one begins; of one's own, ``following`` is the next of
+    orchestr's."""
     if phase == Phase.PLAN:
         return (Phase.WORKTREE.value,)
+    if following in PHASES:
+        return PHASES[: PHASES.index(following)]
     return PHASES[: PHASES.index(phase)] if phase in PHASES else ()
 
 
-def phases_after(phase: str) -> tuple[str, ...]:
-    """The phases that a new result of this one makes void."""
+def phases_after(phase: str, following: str | None = None) -> tuple[str, ...]:
+    """The phases that a new result of this one makes void; ``following`` as in `phases_before`."""
     if phase == Phase.PLAN:
         return PHASES[1:]
+    if following in PHASES:
+        return PHASES[PHASES.index(following) :]
     return PHASES[PHASES.index(phase) + 1 :] if phase in PHASES else ()
 
 

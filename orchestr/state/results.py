@@ -38,6 +38,7 @@ CHECKS = "checks.json"
 REVIEW = "review.json"
 HEAD = "head.toml"
 TREE = "tree"
+OWN = "phases"  # a folder: the results of phases of one's own
 BESIDE_PLAN = "beside-plan.json"
 PR_URL = "pr-url"
 SEALED = (IMPLEMENT, CHECKS, REVIEW, HEAD)  # see `orchestr.state.seals`
@@ -118,6 +119,12 @@ class ImplementRecord(Record, frozen=True):
     attempt: int = 0
     reason: str = ""  # of `no_change_needed`
     anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
+    first: str | None = None  # the author's own head, where phases of one's own came after it
+
+    @property
+    def origin(self) -> str:
+        """The head that repairs count from: phases of one's own that follow do not change it."""
+        return self.first or self.head
 
     def write(self, folder: Path) -> None:
         write_sealed(folder, IMPLEMENT, self)
@@ -125,6 +132,51 @@ class ImplementRecord(Record, frozen=True):
     @classmethod
     def read(cls, folder: Path) -> ImplementRecord | None:
         return read_sealed(folder, IMPLEMENT, cls)
+
+
+class OwnOutcome(StrEnum):
+    """How a phase of one's own ended well."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    ANSWERED = "answered"  # it gave out JSON
+    SKIPPED = "skipped"  # its `when:` is false, or the result is not ours to change
+
+
+class OwnResult(Record, frozen=True):
+    """`phases/NAME.toml`: what a phase of one's own made, and of what.
+
+    ``before`` is what it was given: the tree of the result, or (``of`` a phase that stands
+    elsewhere) a digest. ``tree`` and ``head`` are what it left of the result; ``output`` is the
+    digest of the JSON that it gave out, which lies in `phases/NAME.json`.
+    """
+
+    key: str
+    before: str
+    outcome: OwnOutcome
+    tree: str = ""
+    head: str = ""
+    attempt: int = 0
+    output: str = ""
+    reason: str = ""
+
+    def write(self, folder: Path, name: str) -> None:
+        (folder / OWN).mkdir(exist_ok=True)
+        write_sealed(folder, own_result_name(name), self)
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> OwnResult | None:
+        return read_sealed(folder, own_result_name(name), cls)
+
+
+def own_result_name(phase: str) -> str:
+    """Where the result of a phase of one's own lies in its cell's folder."""
+    return f"{OWN}/{phase}.toml"
+
+
+def own_output_name(phase: str) -> str:
+    """Where the JSON lies that a phase of one's own gave out."""
+    return f"{OWN}/{phase}.json"
 
 
 class Evidence(Record, frozen=True):

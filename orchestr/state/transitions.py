@@ -76,7 +76,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
     details, phase = event.details, event.phase
     match details:
         case PhaseStarted():
-            return _apply_phase_started(cell, phase, event)
+            return _apply_phase_started(cell, phase, event, details.following)
         case PhaseDone():
             return _apply_phase_done(cell, details, event)
         case PhaseStopped():
@@ -257,15 +257,18 @@ def _resting_state(cell: CellView, phases: Mapping[str, str]) -> CellState:
     return cell.landing or rest if rest is CellState.DONE else rest
 
 
-def _apply_phase_started(cell: CellView, phase: str, event: Event) -> CellView:
+def _apply_phase_started(
+    cell: CellView, phase: str, event: Event, following: str | None
+) -> CellView:
     fresh = cell.run != event.run or not cell.state.is_moving
     repairs = 0 if phase in (Phase.WORKTREE, Phase.IMPLEMENT) else cell.repairs
-    marks = dict.fromkeys(phases_before(phase), "done")
+    marks = dict.fromkeys(phases_before(phase, following), "done")
     if phase == Phase.IMPLEMENT and Phase.PLAN in cell.phases:
         marks[Phase.PLAN.value] = "done"
     if phase == Phase.IMPLEMENT:
         # A new result makes the evidence and the pull request of the old one void.
-        marks |= dict.fromkeys(phases_after(phase), "pending")
+        own = [p for p in cell.phases if p not in PHASES and p != Phase.PLAN]
+        marks |= dict.fromkeys([*phases_after(phase), *own], "pending")
     return replace(
         cell,
         state=CellState.RUNNING,
@@ -289,9 +292,9 @@ def _apply_phase_started(cell: CellView, phase: str, event: Event) -> CellView:
 
 def _apply_phase_done(cell: CellView, details: PhaseDone, event: Event) -> CellView:
     phase = event.phase
-    marks = {**dict.fromkeys(phases_before(phase), "done"), phase: "done"}
+    marks = {**dict.fromkeys(phases_before(phase, details.following), "done"), phase: "done"}
     if details.changed is True:
-        marks |= dict.fromkeys(phases_after(phase), "pending")
+        marks |= dict.fromkeys(phases_after(phase, details.following), "pending")
     phases = merge_marks(cell.phases, marks)
     done = all(phases.get(p) == "done" for p in PHASES)
     if phase == Phase.IMPLEMENT and details.head != cell.landed_head:

@@ -44,6 +44,12 @@ from orchestr.state.results import (
     digest,
 )
 from orchestr.tasks.finish_feature import finish_feature, links_file
+from orchestr.tasks.own_tasks import (
+    describe_own_phase,
+    list_givens,
+    list_own_results_before,
+    list_own_targets,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def cell_task_name(run: FeatureRun, cell: str) -> str:
     return f"feature:{run.feature.name}:{cell}"
 
 
-def phase_task_name(run: FeatureRun, cell: str, phase: Phase) -> str:
+def phase_task_name(run: FeatureRun, cell: str, phase: str) -> str:
     """`feature:NAME:CELL:PHASE`."""
     return f"feature:{run.feature.name}:{cell}:{phase}"
 
@@ -197,7 +203,7 @@ def _cell_doc(ctx: CellContext) -> str:
     return f"{ctx.cell.repo} on {ctx.cell.branch} ({who}){after}"
 
 
-def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -> Task:
+def _make_phase_task(ctx: CellContext, phase: str, selection: CellSelection) -> Task:
     files = ctx.dir
     deps: list[Path] = []
     task_dep: list[str] = []
@@ -229,6 +235,11 @@ def _make_phase_task(ctx: CellContext, phase: Phase, selection: CellSelection) -
             deps += [files / HEAD, files / CHECKS, files / REVIEW]  # the body shows the evidence
             targets = [files / PR_URL, files / PUBLISHED]
             doc = "push, open or update the pull request"
+        case _:
+            deps = [files / name for name in list_givens(ctx, phase)]
+            targets, doc = list_own_targets(ctx, phase), describe_own_phase(ctx, phase)
+    if ctx.cell.own_phases:
+        deps += [files / name for name in list_own_results_before(ctx, phase)]
     if selection.ignore_deps:
         deps = [path for path in deps if path.parent == files or path.exists()]
     return Task(
@@ -270,7 +281,7 @@ def is_made_on_demand(run: FeatureRun, repo: str) -> bool:
     return bool(settings.url or settings.create)
 
 
-def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
+def current_phase_digest(ctx: CellContext, phase: str) -> str:
     """What doit remembers of a phase besides its files."""
     own = phase_digest(ctx, phase)
     match phase:
@@ -288,7 +299,7 @@ def current_phase_digest(ctx: CellContext, phase: Phase) -> str:
             return own
 
 
-def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
+def has_outside_changes(ctx: CellContext, phase: str) -> bool:
     """Whether something outside of files and digests makes the phase run; asks no network."""
     match phase:
         case Phase.WORKTREE:
@@ -316,6 +327,8 @@ def has_outside_changes(ctx: CellContext, phase: Phase) -> bool:
             from orchestr.cell.phases.publish import saw_pr_closed
 
             return saw_pr_closed(ctx)
+        case _ if phase not in set(Phase):
+            return phase_module(phase).reason_to_run(ctx) is not None  # its prompt is a file
         case _:
             return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.run_phase import phase_module
@@ -12,9 +12,9 @@ from orchestr.spec.phases import Phase
 from orchestr.tasks.generate import CellSelection
 
 
-def stale_phases(ctx: CellContext) -> dict[Phase, str]:
+def stale_phases(ctx: CellContext) -> dict[str, str]:
     """Phase -> why it would run. A phase behind a stale one is named by its own reason only."""
-    found: dict[Phase, str] = {}
+    found: dict[str, str] = {}
     for phase in ctx.cell.task_phases:
         try:
             why = phase_module(phase).reason_to_run(ctx)
@@ -32,15 +32,17 @@ def forecast_selection(
     selection: CellSelection,
     cells: list[str] | None = None,
     *,
-    forced: Collection[str] = (),
+    forced: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[CellForecast, ...]:
     """What a run would do with every cell, staleness carried downstream.
 
-    ``forced`` are the cells that `--force` or `--fresh` would forget first.
+    ``forced`` are the cells that `--force` or `--fresh` would forget first, with the phases that
+    they name; none: all of it.
     """
     stale = {plan.name: stale_phases(run.cell_context(plan.name)) for plan in run.plan.cells}
-    for name in forced:
-        stale[name].setdefault(Phase.IMPLEMENT, "it is to be forced")
+    for name, phases in (forced or {}).items():
+        for phase in phases or (Phase.IMPLEMENT,):
+            stale[name].setdefault(phase, "it is to be forced")
     have = [
         plan.name for plan in run.plan.cells if run.cell_context(plan.name).read_head() is not None
     ]

@@ -128,8 +128,10 @@ class FeatureStatus:
         """Every phase with its value; what was never reached is pending."""
         known = self.cell_facts(name).phases
         known = self.view.cell(name).phases if known is None else known
-        every = {p.value: "pending" for p in self.plan.cell(name).steps} | dict(known)
-        return {p.value: every[p.value] for p in Phase if p.value in every}
+        steps = self.plan.cell(name).steps
+        every = {str(p): "pending" for p in steps} | dict(known)
+        order = dict.fromkeys((*steps, *Phase))  # a phase may be left of an earlier spec
+        return {str(p): every[p] for p in order if p in every}
 
     def pull_request(self, name: str) -> tuple[str, str, bool | None] | None:
         """URL, state and draft of the cell's pull request, or None."""

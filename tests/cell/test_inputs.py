@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestr.cell.input_changes import input_changes, save_inputs
-from orchestr.cell.inputs import declared_inputs, phase_digest
+from orchestr.cell.input_nodes import walk_inputs
+from orchestr.cell.inputs import PHASE_INPUTS, phase_digest
 from orchestr.settings.records import AgentSettings
 from orchestr.spec.checks import Contract, Reviewer, ReviewRule
 from orchestr.spec.phases import Action, Phase
@@ -173,7 +174,8 @@ def test_what_the_feature_is_for_makes_no_phase_run_again(tmp_path: Path) -> Non
 
 
 def test_every_declared_input_is_changed_by_a_test() -> None:
-    fields = {one.field for phase in Phase for one, _ in declared_inputs(phase)}
+    every = [walk_inputs(PHASE_INPUTS[phase], ()) for phase in Phase]
+    fields = {one.field for inputs in every for one, _ in inputs}
     assert fields == {field for _, field in CHANGES} | {"repo"}
 
 

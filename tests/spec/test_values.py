@@ -19,9 +19,9 @@ from orchestr.spec.field_types import (
     check_word,
     nearest_name,
     parse_duration,
-    parse_phases,
     suggest_name,
 )
+from orchestr.spec.own_phases import parse_phases
 from orchestr.spec.path_patterns import check_path_pattern
 from orchestr.spec.phases import Phase
 

@@ -13,7 +13,6 @@ from orchestr.errors import Unavailable
 from orchestr.sandbox.hosts import TELEMETRY_HOSTS
 from orchestr.sandbox.refusals import read_refusals
 from orchestr.sandbox.wall import BROKEN, REFUSED, RETRY_AFTER, explain_broken_wall
-from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
 from orchestr.state.results import TRANSCRIPT
 from orchestr.supervisor import client
@@ -76,7 +75,7 @@ def is_telemetry(host: str) -> bool:
     return any(host == one or host.endswith(f".{one}") for one in TELEMETRY_HOSTS)
 
 
-def report_refused_hosts(ctx: CellContext, folder: Path, phase: Phase, attempt: int) -> None:
+def report_refused_hosts(ctx: CellContext, folder: Path, phase: str, attempt: int) -> None:
     """Warn once for each start of the hosts that the sandbox kept its agent from."""
     log = folder / REFUSED
     found = [one for one in read_refusals(log) if one.host and not is_telemetry(one.host)]

@@ -57,6 +57,7 @@ def begin_attempt(
     """The open attempt to go on with, else a new one. Raises PhaseFailed when none may start."""
     attempt = _resume_attempt(ctx, newest, marker, key)
     if attempt is None:
+        _end_own_attempt(ctx, marker)
         ctx.check_cancelled()
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
@@ -64,6 +65,16 @@ def begin_attempt(
         attempt = _open_attempt(ctx, marker, key)
     attempts.link_transcript(ctx.dir, attempt.number)
     return attempt
+
+
+def _end_own_attempt(ctx: CellContext, marker: WorktreeMarker) -> None:
+    """A try at a phase of one's own that a kill left open works on what is made again now."""
+    newest = attempts.newest_attempt(ctx.dir) if ctx.cell.own_phases else None
+    if newest is not None and newest.of and newest.is_open:
+        stop_attempt_agents(ctx, newest)
+        harm = restore_surroundings(ctx, newest, marker.base_ref)
+        try_salvage(ctx, newest)
+        close_attempt(ctx, newest, "superseded", add_harm("the work before it is done again", harm))
 
 
 def carry_out_attempt(
@@ -179,10 +190,11 @@ def write_start_files(
 
 
 def close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
-    done = ImplementRecord.read(ctx.dir) if outcome == "done" else None
+    ours = outcome == "done" and not attempt.of
+    done = ImplementRecord.read(ctx.dir) if ours else None
     tip = done.head if done is not None else find_branch_tip(ctx)
     attempts.close(ctx.dir, attempt, outcome, why, tip=tip)
-    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip
 
 

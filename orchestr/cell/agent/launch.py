@@ -8,7 +8,9 @@ begins.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +18,10 @@ from orchestr.agents import AgentLaunch, AgentRequest
 from orchestr.agents.permissions import tools_for
 from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
-from orchestr.cell.agent.prompt import build_plan_prompt, build_prompt
+from orchestr.cell.agent.prompt import build_own_prompt, build_plan_prompt, build_prompt
 from orchestr.cell.agent.sandbox_prompt import describe_wall
 from orchestr.cell.context import CellContext
+from orchestr.cell.own_results import find_phase
 from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
 from orchestr.cell.worktree.signing import agent_git_config
 from orchestr.cell.worktree.variables import cell_variables, plan_file
@@ -47,13 +50,16 @@ LIMIT_OVER = (
 def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     """The prompt and `launch.json`: all that the supervisor gets."""
     ensure_upstreams(ctx)
+    own = find_phase(ctx, attempt.of) if attempt.of else None
     session = session_to_resume(folder)
     repair = _read_text(folder / REPAIR)
     walled = is_walled(ctx.run)
     prompt = folder / (GO_ON if session else "repair-prompt.md" if repair else "prompt.md")
     if session is None:
         notes = repair or _read_text(folder / "notes.txt")
-        build = build_plan_prompt if attempt.number < 0 else build_prompt
+        build: Callable[[CellContext, Attempt, str], str] = build_prompt
+        if attempt.number < 0 or own is not None:
+            build = build_plan_prompt if own is None else build_own_prompt
         text = build(ctx, attempt, notes) + describe_wall(ctx, walled)
         write_atomic(prompt, hide_secrets(ctx, text).encode())
     marker = attempt.process_marker(ctx.key)
@@ -68,6 +74,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             session=session,
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
+            schema=json.loads(own.schema) if own is not None and own.schema else None,
             walled=walled,
             trust=ctx.repo_settings.trust,
             changed_guides=find_changed_guides(ctx, ctx.worktree),
@@ -84,9 +91,10 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
     )
     # The user's login at the forge lies in gh's config: an agent's gh finds an empty folder.
     no_gh = str(ctx.run.layout.state / "no-gh")
-    plans = attempt.number < 0
-    if plans:
-        plan_file(ctx, attempt).parent.mkdir(exist_ok=True)
+    reads = attempt.number < 0 or (own is not None and own.output is not None)
+    in_box = plan_file(ctx, attempt).parent
+    if reads:
+        in_box.mkdir(exist_ok=True)
     command = wall_author(
         ctx,
         launch,
@@ -99,9 +107,9 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         },
         folder,
         agent=ctx.run.settings.agents[attempt.agent],
-        can_write=not plans,
+        can_write=not reads,
         read=upstreams,
-        write=(plan_file(ctx, attempt).parent,) if plans else (),
+        write=(in_box,) if reads else (),
     )
     write_launch_record(
         ctx,
@@ -110,7 +118,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
         command,
         cwd=ctx.worktree,
         marker=marker,
-        timeout=ctx.timeout,
+        timeout=(own.timeout if own is not None else None) or ctx.timeout,
         idle_timeout=ctx.cell.idle_timeout or ctx.run.settings.limits.idle_timeout,
     )
 

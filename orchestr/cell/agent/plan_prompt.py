@@ -11,6 +11,11 @@ from orchestr.files import read_file
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import PLAN_TEXT, PlanRecord
 
+APPROVED = (
+    "A person reads your plan and approves it; then the work is done by it, perhaps not by you."
+)
+CARRIED_OUT = "Then the work is done by your plan, perhaps not by you."
+
 
 def read_plan(ctx: CellContext) -> str | None:
     """The text of `plan.md`, or None."""
@@ -21,7 +26,7 @@ def read_plan(ctx: CellContext) -> str | None:
 
 
 def quote_approved_plan(ctx: CellContext) -> str:
-    """The plan that a person approved, quoted; empty for a cell without one."""
+    """The plan that the work carries out, quoted; empty for a cell without one."""
     planned = PlanRecord.read(ctx.dir) if ctx.cell.has_plan_phase else None
     text = read_plan(ctx) if planned is not None and planned.digest else None
     return quote_markdown(text) if text else ""
@@ -41,8 +46,8 @@ def render_plan_prompt(ctx: CellContext, plan: Attempt, refusal: str, facts: dic
         f"# Plan: {feature.title} ({feature.key}): {cell.name}",
         f"You plan one cell of a feature that spans several repositories: `{cell.name}` in "
         f"repository `{cell.repo}`. The current folder is its git worktree, branch "
-        f"`{cell.branch}`. **Change nothing**: no file, no commit, no branch. A person reads your "
-        f"plan and approves it; then the work is done by it, perhaps not by you.",
+        f"`{cell.branch}`. **Change nothing**: no file, no commit, no branch. "
+        + (APPROVED if cell.has_plan_gate else CARRIED_OUT),
         "## What is to be done\n" + _format_bullets(cell.todo or ("See the title.",)),
     ]
     if refusal:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from orchestr.cell import approval
-from orchestr.cell.agent import plan_prompt
+from orchestr.cell.agent import own_prompt, plan_prompt
 from orchestr.cell.agent.goal import describe_goal
 from orchestr.cell.agent.prompt_template import (
     PromptTemplate,
@@ -25,6 +25,7 @@ from orchestr.cell.amendment import amendment_notes
 from orchestr.cell.auto_amendment import bound_notes
 from orchestr.cell.context import CellContext
 from orchestr.cell.kit import expand_names
+from orchestr.cell.own_results import outputs_before, quote_outputs
 from orchestr.cell.pull_request.text import pull_request_url
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.commit_style import CommitRules
@@ -55,14 +56,21 @@ def build_prompt(
     workspace = ctx.run.settings.workspace
     values = template_facts(ctx, attempt, notes, checks=checks, test_first=test_first)
     own = workspace.prompt
-    return (built_in_template() if own is None else PromptTemplate(own, workspace.root)).render(
-        values
-    )
+    template = built_in_template() if own is None else PromptTemplate(own, workspace.root)
+    found = quote_outputs(ctx, outputs_before(ctx, Phase.IMPLEMENT))
+    return template.render(values) + (f"\n{found}" if found else "")
 
 
 def build_plan_prompt(ctx: CellContext, plan: Attempt, refusal: str) -> str:
     """The whole prompt of a plan. ``refusal`` is what was wrong with the last one."""
-    return plan_prompt.render_plan_prompt(ctx, plan, refusal, template_facts(ctx, plan))
+    text = plan_prompt.render_plan_prompt(ctx, plan, refusal, template_facts(ctx, plan))
+    found = quote_outputs(ctx, outputs_before(ctx, Phase.PLAN))
+    return text + (f"\n{found}" if found else "")
+
+
+def build_own_prompt(ctx: CellContext, attempt: Attempt, notes: str) -> str:
+    """The whole prompt of a phase of one's own; ``notes``: why the last answer was refused."""
+    return own_prompt.render_own_prompt(ctx, attempt, notes, template_facts(ctx, attempt))
 
 
 def check_template(settings: Settings, features: Iterable[Feature]) -> list[Problem]:
@@ -97,6 +105,7 @@ def template_facts(
         },
         "attempt": _attempt_facts(attempt, _last_failure(ctx, attempt)),
         "plan": plan_prompt.quote_approved_plan(ctx),
+        "plan_gate": ctx.cell.has_plan_gate,
         "notes": notes,
         "amendments": [*amendment_notes(ctx), *bound_notes(ctx, attempt)],
         "contracts": _foreign_contracts(ctx.run.feature, ctx.cell),
@@ -184,7 +193,11 @@ def _last_failure(ctx: CellContext, attempt: Attempt) -> str:
     refusal = approval.read_decision(ctx.dir, Gate.PUBLISH)
     if refusal is not None and refusal.verdict == approval.REFUSED:
         return f"a person refused to publish the last result: {refusal.reason}"
-    before = [a for a in attempts.iter_attempts(ctx.dir) if a.number < attempt.number]
+    before = [
+        a
+        for a in attempts.iter_attempts(ctx.dir)
+        if a.number < attempt.number and a.of == attempt.of
+    ]
     if before and before[-1].outcome == "failed" and not attempt.fresh:
         return before[-1].reason
     return ""
@@ -266,6 +279,7 @@ def _made_up_facts(feature: Feature, cell: Cell, *, full: bool) -> dict[str, Any
         },
         "attempt": _attempt_facts(attempt, "its checks failed" if full else ""),
         "plan": "> First this, then that." if full else "",
+        "plan_gate": full,
         "notes": "Something was left here." if full else "",
         "amendments": ["Cell `ui` needs a field."] if full else [],
         "contracts": _foreign_contracts(feature, cell),

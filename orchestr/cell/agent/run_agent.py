@@ -74,7 +74,7 @@ class AgentWork:
     marker: str
     agent: str
     attempt: int
-    phase: Phase
+    phase: str
     write: Callable[[], None]
     part: str = ""
     told: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class AgentWork:
 
 
 def author_work(
-    ctx: CellContext, attempt: Attempt, phase: Phase | None = None, **told: Any
+    ctx: CellContext, attempt: Attempt, phase: str | None = None, **told: Any
 ) -> AgentWork:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)

@@ -112,11 +112,12 @@ def parse_opinion(reviewer: str, answer: str) -> ReviewerOpinion:
 
     One that stands before the end is no verdict: it may be quoted, from the change or the prompt.
     """
-    return _build_opinion(reviewer, _last_object(answer))
+    return _build_opinion(reviewer, read_last_object(answer))
 
 
-def _last_object(answer: str) -> Any:
-    """The JSON object at the end of a text, alone, after prose, in a fence or not."""
+def read_last_object(answer: str) -> Any:
+    """The JSON object at the end of a text, alone, after prose, in a fence or not. Raises
+    UnreadableAnswer."""
     found = re.finditer(r"^[ \t]*(\{)", answer, re.MULTILINE)
     decoder, value, end, broken = json.JSONDecoder(), None, 0, True
     for start in (match.start(1) for match in found):

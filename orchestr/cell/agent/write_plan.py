@@ -39,13 +39,15 @@ LONGEST = 256 << 10  # bytes of a plan; a longer one nobody reads
 
 
 def is_plan_approved(ctx: CellContext) -> bool:
-    """Whether a person said yes to the plan as it is now, or none is needed."""
+    """Whether a person said yes to the plan as it is now, or none is needed, or nobody is asked."""
     planned = PlanRecord.read(ctx.dir)
     if planned is None:
         return False
     text = read_plan(ctx)
     if not planned.digest or text is None:
         return not planned.digest
+    if not ctx.cell.has_plan_gate:
+        return True
     decision = approval.read_decision(ctx.dir, Gate.PLAN)
     now = approval.plan_digest(text, ctx.cell.todo)
     return decision is not None and now == planned.digest and decision.approves(now)
@@ -120,7 +122,8 @@ def undo_changes(ctx: CellContext, plan: Attempt, marker: WorktreeMarker) -> lis
     if left is not None:
         return [*harm, f"its worktree was changed and could not be put back ({left})"]
     kept = attempt_ref(ctx, plan.number)
-    text = f"while it planned, its agent changed {changed}; undone, and kept below {kept}"
+    who = f"phase `{plan.of}` worked, it" if plan.of else "it planned, its agent"
+    text = f"while {who} changed {changed}; undone, and kept below {kept}"
     ctx.emit(EventKind.CELL_WARNED, phase=plan.phase, reason=text)
     return harm
 

@@ -16,7 +16,8 @@ from orchestr.cell.agent.plan_prompt import read_plan
 from orchestr.cell.approval import carry_approval, plan_digest
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, former_value, input_changes, save_inputs
-from orchestr.cell.inputs import GIT, attempt_key, plan_key
+from orchestr.cell.input_nodes import GIT
+from orchestr.cell.inputs import attempt_key, plan_key
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.codec import replace
@@ -147,7 +148,7 @@ def accept_result(ctx: CellContext, found: StaleResult, by: Acceptor) -> None:
         key = plan_key(ctx, found.marker)
         replace(found.planned, key=key, digest=value).write(ctx.dir)
     key = attempt_key(ctx, found.marker)
-    newest = attempts.newest_attempt(ctx.dir)
+    newest = attempts.newest_attempt_at(ctx.dir)
     if newest is not None and newest.key == found.done.key:
         attempts.write_attempt(ctx.dir, replace(newest, key=key))
     for phase in ACCEPTED:

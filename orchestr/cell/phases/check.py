@@ -169,15 +169,20 @@ def check_until_green(
         resume_repair,
         unacceptable_reason,
     )
+    from orchestr.cell.phases.own import end_open_attempt, follow_repair, is_to_be_followed
     from orchestr.cell.proof.run_checks import raise_not_evaluated, run_checks
 
     key, most = phase_digest(ctx, Phase.CHECK), ctx.cell.proof.repair.checks
+    end_open_attempt(ctx)
     attempt = resume_repair(ctx, done, marker, Phase.CHECK)
     head = checkout_head(ctx, done, marker, works_elsewhere=not ctx.checks_in_worktree)
     rows: Rows = ()
     try:
         while True:
             refused = unacceptable_reason(ctx, done, marker, head)
+            if not refused and is_to_be_followed(ctx, done, head):
+                done = follow_repair(ctx, done, head, Phase.CHECK)
+                head = CommitId(done.head)
             if refused:
                 red, words = RedFinding.from_text(refused), REFUSED.format(head[:12], refused)
             else:
@@ -186,7 +191,7 @@ def check_until_green(
                 rows = verdict.rows
                 if verdict.passed:
                     if attempt is not None:
-                        repairs.end_series(ctx.dir, attempt.number, Phase.CHECK, done.head)
+                        repairs.end_series(ctx.dir, attempt.number, Phase.CHECK, done.origin)
                     return Evidence(
                         head_to_record(ctx, done, head), key, rows, done.head
                     ), verdict.summary_line
@@ -194,10 +199,12 @@ def check_until_green(
                     raise_not_evaluated(ctx, verdict)
                 red = RedFinding.from_verdict(verdict)
                 words = format_red_checks(verdict, head, first=is_first_repair(ctx, attempt, done))
-            stop = give_up_reason(ctx, attempt, Phase.CHECK, done.head, red.digest, most)
+            stop = give_up_reason(ctx, attempt, Phase.CHECK, done.origin, red.digest, most)
             if stop is not None or attempt is None:
                 return accept_partial(ctx, red, stop or "", rows, head, done.head, key), red.told
-            head = repair_head(ctx, attempt, marker, Phase.CHECK, done.head, head, red, words, most)
+            head = repair_head(
+                ctx, attempt, marker, Phase.CHECK, done.origin, head, red, words, most
+            )
     finally:
         remove_temporary_worktree(ctx)
 
@@ -216,7 +223,7 @@ def is_first_repair(ctx: CellContext, attempt: Attempt | None, done: ImplementRe
     if attempt is None:
         return True
     return not repairs.current_series(
-        repairs.read_rounds(ctx.dir, attempt.number), Phase.CHECK, done.head
+        repairs.read_rounds(ctx.dir, attempt.number), Phase.CHECK, done.origin
     )
 
 

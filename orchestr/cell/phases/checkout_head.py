@@ -44,7 +44,7 @@ def resume_repair(
     record = repairs.find_open_round(repairs.read_rounds(ctx.dir, attempt.number))
     if record is not None:
         wanted = record.phase == phase or is_repair_started(ctx, attempt, record)
-        if record.origin == done.head and wanted:
+        if record.origin == done.origin and wanted:
             carry_out_repair(ctx, attempt, marker, record)
         else:
             call_off_repair(ctx, attempt, record)
@@ -62,7 +62,7 @@ def end_repair(
     )
     if attempt is None or record is None or record.phase != phase:
         return
-    if record.asked_by == repairs.FOLLOW and record.origin == done.head:
+    if record.asked_by == repairs.FOLLOW and record.origin == done.origin:
         ensure_worktree(ctx, marker)
         carry_out_repair(ctx, attempt, marker, record)
     else:
@@ -79,7 +79,7 @@ def find_repaired_head(
     the worktree cannot be used.
     """
     rounds = repairs.read_rounds(ctx.dir, done.attempt) if done.attempt else []
-    repaired = repairs.last_repaired_head(rounds, phase, done.head)
+    repaired = repairs.last_repaired_head(rounds, phase, done.origin)
     if repaired in (None, known):
         return None
     head = checkout_head(ctx, done, marker)

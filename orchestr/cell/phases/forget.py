@@ -17,7 +17,17 @@ from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
-from orchestr.state.results import CHECKS, IMPLEMENT, PLAN, PLAN_TEXT, PR_URL, PUBLISHED, REVIEW
+from orchestr.state.results import (
+    CHECKS,
+    IMPLEMENT,
+    PLAN,
+    PLAN_TEXT,
+    PR_URL,
+    PUBLISHED,
+    REVIEW,
+    own_output_name,
+    own_result_name,
+)
 
 FILES: dict[Phase, tuple[str, ...]] = {
     Phase.WORKTREE: (),
@@ -29,7 +39,14 @@ FILES: dict[Phase, tuple[str, ...]] = {
 }
 
 
-def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | None = None,
+def list_result_files(phase: str) -> tuple[str, ...]:
+    """The files of a cell's folder that a phase writes and `forget` moves away."""
+    if phase in FILES:
+        return FILES[Phase(phase)]
+    return (own_result_name(phase), own_output_name(phase))
+
+
+def forget_phases(ctx: CellContext, phases: Collection[str], *, fresh: str | None = None,
            force_id: str = "") -> list[str]:  # fmt: skip
     """Move the results of ``phases`` away; ``fresh`` asks the next attempt to start again.
 
@@ -39,8 +56,9 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
     """
     newest = attempts.current_attempt(ctx.dir)
     if len(phases) > 1:
-        phases = [phase for phase in phases if phase is not Phase.PLAN]
-    ends = {Phase.PLAN, Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW} & set(phases)
+        phases = [phase for phase in phases if phase != Phase.PLAN]
+    own = [phase.name for phase in ctx.cell.own_phases]
+    ends = {Phase.PLAN, Phase.IMPLEMENT, Phase.CHECK, Phase.REVIEW, *own} & set(phases)
     if ends and newest is not None and newest.is_open:
         if has_running_agent(ctx.dir, newest):
             raise ctx.fail(
@@ -55,9 +73,9 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
         attempts.forget_opinions(ctx.dir, number)
     moved = [
         name
-        for phase in Phase
+        for phase in ctx.cell.task_phases
         if phase in phases
-        for name in FILES[phase]
+        for name in list_result_files(phase)
         if _move_aside(ctx.dir / name, attempts.attempt_folder(ctx.dir, number))
     ]
     if Phase.IMPLEMENT in phases and ctx.cell.action is Action.AGENT:
@@ -68,7 +86,7 @@ def forget_phases(ctx: CellContext, phases: Collection[Phase], *, fresh: str | N
     ctx.emit(
         EventKind.CELL_FORGOTTEN,
         attempt=number,
-        phases=[str(p) for p in Phase if p in phases],
+        phases=[str(p) for p in ctx.cell.task_phases if p in phases],
         moved=moved,
         fresh=fresh is not None,
         force=force_id,

@@ -1,10 +1,11 @@
-"""Phase `plan`, for cells with `approve: plan`: a plan is written, then a person approves it.
+"""Phase `plan`, for cells that list it or have `approve: plan`: a plan is written, and with the
+gate a person approves it.
 
 Its result is `plan.md` (what the person reads, and may edit) and `plan.toml` (what `implement`
-depends on: the digest that was approved). It is made again when the todo, the base or an upstream
-changed, and after a refusal, whose reason its prompt then names. A kill at any point goes on there
-(`orchestr.cell.agent.write_plan`); a cell whose work was done before the gate was asked for needs
-none.
+depends on: the digest that was approved, or without the gate that of the plan as it is). It is made
+again when the todo, the base or an upstream changed, and after a refusal, whose reason its prompt
+then names. A kill at any point goes on there (`orchestr.cell.agent.write_plan`); a cell whose work
+was done before the phase was asked for needs none.
 """
 
 from __future__ import annotations
@@ -49,18 +50,21 @@ class PlanStep(StrEnum):
     MAKE = "make"  # the agent writes a plan
     END_OPEN = "end open"  # a plan stands, a kill left one open
     ASK = "ask"  # a person says yes or no
+    TAKE_EDIT = "take edit"  # no person is asked: the plan counts as it is now
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
     """``key``: what a plan would be for. ``text``: of `plan.md`; ``value``: what a person approves
-    of it. ``said``: the last decision at the gate. ``needs_none``: the work is there already."""
+    of it. ``said``: the last decision at the gate. ``needs_none``: the work is there already.
+    ``is_gated``: a person is asked."""
 
     key: str
     text: str | None = None
     value: str = ""
     said: ApprovalDecision | None = None
     needs_none: bool = False
+    is_gated: bool = True
 
 
 def decide(record: CellRecord, inputs: PlanInputs) -> Decision[PlanStep]:
@@ -80,10 +84,14 @@ def decide(record: CellRecord, inputs: PlanInputs) -> Decision[PlanStep]:
         return Decision(PlanStep.KEEP, None)
     if inputs.text is None:
         return Decision(PlanStep.MAKE, why or "its plan.md is missing")
-    if find_unanswered_refusal(planned, inputs.said) is not None:
+    if inputs.is_gated and find_unanswered_refusal(planned, inputs.said) is not None:
         return Decision(PlanStep.MAKE, why or "its plan was refused")
     if is_open:
         return Decision(PlanStep.END_OPEN, why)
+    if not inputs.is_gated and inputs.value == planned.digest:
+        return Decision(PlanStep.KEEP, None)
+    if not inputs.is_gated:
+        return Decision(PlanStep.TAKE_EDIT, "its plan was edited")
     approved = inputs.said is not None and inputs.said.approves(inputs.value)
     if approved and inputs.value == planned.digest:
         return Decision(PlanStep.KEEP, None)
@@ -111,6 +119,7 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> PlanInputs:
         value,
         approval.read_decision(ctx.dir, Gate.PLAN),
         needs_none=record.planned is None and _needs_no_plan(ctx, record),
+        is_gated=ctx.cell.has_plan_gate,
     )
 
 
@@ -149,15 +158,23 @@ def run(ctx: CellContext) -> PhaseResult:
                 write_if_changed(ctx.dir / PLAN_TEXT, b"")
                 return PhaseResult.up_to_date()
             case PlanStep.MAKE if marker is not None:
-                refusal = find_unanswered_refusal(planned, inputs.said) if planned else None
+                refusal = None
+                if planned is not None and inputs.is_gated:
+                    refusal = find_unanswered_refusal(planned, inputs.said)
                 _make_plan(ctx, record, marker, inputs.key, refusal)
             case PlanStep.END_OPEN if planned is not None and marker is not None:
                 _end_open_plan(ctx, record.newest_plan, planned, marker)
             case PlanStep.ASK if planned is not None:
                 _ask_person(ctx, planned, inputs.value)
+            case PlanStep.TAKE_EDIT if planned is not None:
+                replace(planned, digest=inputs.value).write(ctx.dir)
             case _:
                 raise ctx.fail("its worktree marker is missing", hint=f"orchestr run {ctx.name}")
-    if why is None or planned is None or inputs.said is None:
+    if why is None or planned is None:
+        return PhaseResult.up_to_date()
+    if not inputs.is_gated:
+        return PhaseResult.built(why, plan=planned.plan)
+    if inputs.said is None:
         return PhaseResult.up_to_date()
     return PhaseResult.built(why, plan=planned.plan, approved_by=inputs.said.display_name)
 

@@ -197,9 +197,11 @@ def review_until_accepted(
         resume_repair,
         unacceptable_reason,
     )
+    from orchestr.cell.phases.own import end_open_attempt, follow_repair, is_to_be_followed
 
+    end_open_attempt(ctx)
     key, most = phase_digest(ctx, Phase.REVIEW), ctx.cell.proof.repair.reviews
-    origin, proof = done.head, ctx.cell.proof
+    origin, proof = done.origin, ctx.cell.proof
     attempt = resume_repair(ctx, done, marker, Phase.REVIEW)
     head = checkout_head(ctx, done, marker)
     rows: check.Rows | None = checks.items if head == checks.head else None
@@ -208,6 +210,10 @@ def review_until_accepted(
             red, words = None, ""
             found: tuple[ReviewerOpinion, ...] = ()  # of this head; those of another one are void
             refused = unacceptable_reason(ctx, done, marker, head)
+            if not refused and rows is None and is_to_be_followed(ctx, done, head):
+                done = follow_repair(ctx, done, head, Phase.REVIEW)
+                checks = _check_followed(ctx, checks)
+                head, rows = CommitId(checks.head), checks.items
             if not refused and rows is None:
                 rows, red, words = _rerun_checks(ctx, attempt, marker, head)
             if refused:
@@ -245,6 +251,13 @@ def review_until_accepted(
             rows = None
     finally:
         remove_temporary_worktree(ctx)
+
+
+def _check_followed(ctx: CellContext, before: Evidence) -> Evidence:
+    """The evidence of phase `check` on what phases of one's own made after a repair: it is written
+    down as that phase's, because the result of `implement` is another one."""
+    check.run(ctx)
+    return CellRecord.of_cell(ctx).checks or before
 
 
 def _rerun_checks(

@@ -42,15 +42,20 @@ class PhaseModule(Protocol):
         ...
 
 
-def phase_module(phase: Phase) -> PhaseModule:
-    """The module of a phase; imported when it is asked for the first time."""
+def phase_module(phase: str) -> PhaseModule:
+    """The module of a phase; imported when it is asked for the first time. All of one's own share
+    one."""
+    if phase not in set(Phase):
+        own = import_module("orchestr.cell.phases.own")
+        return cast(PhaseModule, own.OwnPhaseModule(phase))
     return cast(PhaseModule, import_module(f"orchestr.cell.phases.{phase}"))
 
 
-def run_phase(ctx: CellContext, phase: Phase) -> None:
+def run_phase(ctx: CellContext, phase: str) -> None:
     """Run one phase and journal what came of it. Raises what the phase raises."""
     ctx.check_cancelled()
     begun = time.monotonic()
+    place: dict[str, Any] = {} if phase in set(Phase) else {"following": find_following(ctx, phase)}
     try:
         why = run_until_available(ctx, phase, lambda: phase_module(phase).reason_to_run(ctx))
         if why is not None:
@@ -58,6 +63,7 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
                 EventKind.PHASE_STARTED,
                 phase=phase,
                 why=why,
+                **place,
                 **input_changes.changes_for_journal(ctx, phase),
             )
         with ctx.run.count_as_working():
@@ -88,16 +94,24 @@ def run_phase(ctx: CellContext, phase: Phase) -> None:
         if error is not raised:
             raise error from raised
         raise
-    if phase is Phase.PUBLISH:
+    if phase == Phase.PUBLISH:
         give_ports_back(ctx)
     seconds = round(time.monotonic() - begun, 3)
     if result.made or why is not None:
         data = {k: v for k, v in result.data.items() if k != "attempt"}
         ctx.run.emit(EventKind.PHASE_DONE, cell=ctx.cell.name, phase=phase, seconds=seconds,
-                     attempt=result.data.get("attempt", 0), made=result.made, **data)  # fmt: skip
+                     attempt=result.data.get("attempt", 0), made=result.made,
+                     **place, **data)  # fmt: skip
 
 
-def run_until_available(ctx: CellContext, phase: Phase, work: Callable[[], T]) -> T:
+def find_following(ctx: CellContext, phase: str) -> str:
+    """The next of orchestr's phases after one of one's own: replaying the journal needs no spec."""
+    steps = ctx.cell.task_phases
+    later = steps[steps.index(phase) + 1 :]
+    return next(str(step) for step in later if step in set(Phase))
+
+
+def run_until_available(ctx: CellContext, phase: str, work: Callable[[], T]) -> T:
     """Do ``work``, which finds for itself what is done already; again while the machine or the
     network is in the way, up to `limits.retries` times. Raises what ``work`` raises, Interrupted.
     """

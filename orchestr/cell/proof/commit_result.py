@@ -128,13 +128,20 @@ def commit_agent_work(ctx: CellContext, attempt: Attempt, since: CommitId) -> Co
         raise ctx.fail(f"the agent left a {under_way} unfinished")
     try:
         with warn_of_slow_commit(ctx):
-            head = wall_hooks(ctx, repo).commit_all(commit_style.commit_message(ctx))
+            head = wall_hooks(ctx, repo).commit_all(_make_message(ctx, attempt))
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
     head = head or repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("the branch has no commit after the agent ended")
     return take_out_kit(ctx, since, head, engine=False)
+
+
+def _make_message(ctx: CellContext, attempt: Attempt) -> str:
+    """Of what an agent left uncommitted; a phase of one's own is named by its name."""
+    if attempt.of:
+        return commit_style.commit_message(ctx, "chore", attempt.of)
+    return commit_style.commit_message(ctx)
 
 
 def _settle_fresh_head(

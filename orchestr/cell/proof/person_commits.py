@@ -49,7 +49,7 @@ def find_person_commit(ctx: CellContext, record: CellRecord, key: str) -> Commit
     tip = find_branch_tip(ctx)
     if tip is None or (done is not None and (done.key != key or tip == done.head)):
         return None
-    agents = (record.newest_attempt, record.newest_plan)
+    agents = (record.newest_attempt, record.newest_plan, record.newest_own)
     if (
         any(one is not None and one.is_open for one in agents)
         or attempts.is_rebuild_requested(ctx.dir)
@@ -83,6 +83,7 @@ def _read_known_heads(ctx: CellContext, record: CellRecord, key: str) -> set[str
         done.base,
         head.head if head is not None else "",
         newest.tip if newest is not None else "",
+        record.newest_own.tip if record.newest_own is not None else "",
         *(one.head for one in evidence if one is not None),
         *(one.after for one in rounds),
     }
@@ -91,7 +92,10 @@ def _read_known_heads(ctx: CellContext, record: CellRecord, key: str) -> set[str
 def _is_untouched(ctx: CellContext) -> bool:
     """Whether we made the worktree and started no agent in it, by the journal. A kill may come
     before the line about a worktree; with `adopt: true` the spec says whose the commits are."""
-    kinds = {e.kind for e in ctx.run.journal.read() if e.cell == ctx.cell.name}
+    names = {phase.name for phase in ctx.cell.own_phases}  # those before `implement` only read
+    kinds = {
+        e.kind for e in ctx.run.journal.read() if e.cell == ctx.cell.name and e.phase not in names
+    }
     made = ctx.cell.adopt or EventKind.WORKTREE_ADDED in kinds
     return made and EventKind.ATTEMPT_OPENED not in kinds
 

@@ -160,7 +160,7 @@ def counted_repairs(ctx: CellContext) -> list[Mapping[str, Any]]:
     return [
         {"why": one.why, "outcome": one.outcome, "after": one.after}
         for one in repairs.read_rounds(ctx.dir, done.attempt)
-        if one.origin == done.head and one.outcome in repairs.COUNTED
+        if one.origin == done.origin and one.outcome in repairs.COUNTED
     ]
 
 

@@ -17,6 +17,7 @@ import orchestr
 from orchestr.cell.notes import ProofNotes
 from orchestr.compiled_templates import open_code_cache
 from orchestr.registry import substitute_program_name
+from orchestr.spec.own_phases import merge_orders
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
 from orchestr.state.timeline import SpanKind
@@ -35,7 +36,6 @@ POLICY = (
     "form-action 'none'"
 )
 TEMPLATES = Path(__file__).with_name("templates")
-PHASES = tuple(p.value for p in Phase)
 FEATURE_LOOKS = {
     FeatureState.PENDING: CellState.PENDING,
     FeatureState.RUNNING: CellState.RUNNING,
@@ -146,7 +146,9 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "policy": security_policy(live),
         "version": _version_text(),
         "phases": [
-            p for p in PHASES if p != Phase.PLAN or any(p in c.steps for c in status.plan.cells)
+            p
+            for p in merge_orders(c.steps for c in status.plan.cells)
+            if p != Phase.PLAN or any(p in c.steps for c in status.plan.cells)
         ],
     }
 
@@ -159,9 +161,7 @@ def _cell_detail(page: FeaturePage, row: CellRow) -> CellDetail:
     newest = {s.phase: s for s in page.timeline.select_spans(SpanKind.PHASE, cell=name)}
     values = status.phase_states(name)
     phases = []
-    for phase in PHASES:
-        if phase not in values:
-            continue
+    for phase in values:
         seen = newest.get(phase)
         time = format_duration(seen.seconds(page.now)) if seen else ""
         phases.append((phase, values.get(phase, "pending"), time, seen.note if seen else ""))

@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestr.cell.agent.changed_guides import read_ignored
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, input_changes
-from orchestr.cell.inputs import GIT, SETTINGS, SPEC, UPSTREAM
+from orchestr.cell.input_nodes import GIT, SETTINGS, SPEC, UPSTREAM
 from orchestr.errors import OrchestrError
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -52,7 +52,7 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
     """Everything for one cell. Never raises for what it cannot find."""
     stale = stale_phases(ctx)
     found: dict[str, Difference] = {}
-    for phase in Phase:
+    for phase in ctx.cell.task_phases:
         if phase in stale:
             for change in input_changes(ctx, phase):
                 if change.origin is not GIT:

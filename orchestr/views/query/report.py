@@ -188,8 +188,10 @@ def _newest_head(ctx: CellContext, record: HeadRecord | ImplementRecord) -> str:
     if isinstance(record, HeadRecord) or not record.attempt:
         return record.head
     made = [
-        one for one in repairs.read_rounds(ctx.dir, record.attempt) if one.origin == record.head
+        one for one in repairs.read_rounds(ctx.dir, record.attempt) if one.origin == record.origin
     ]
+    if record.first is not None and record.head not in [one.before for one in made]:
+        return record.head  # phases of one's own came after the last repair
     return next((one.after for one in reversed(made) if one.after), record.head)
 
 

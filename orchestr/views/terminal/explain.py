@@ -171,7 +171,7 @@ def what_if_text(
         case ForecastOutcome.UP_TO_DATE:
             lines.append(f"  - {name} stays as it is: {found.why}")
         case ForecastOutcome.RUN:
-            phases = ", ".join(p.value for p in found.phases)
+            phases = ", ".join(str(p) for p in found.phases)
             lines.append(f"  - {name} does {phases}: a new attempt on {_branch_of(status, name)}")
     if len(chain) > 2:
         lines.append(f"  - but an equal tree of {chain[-2]} leaves {name} up to date")
@@ -321,7 +321,7 @@ def _other_reason_lines(reason: str, told: str) -> list[str]:
 def _forecast_lines(forecast: CellForecast, said: list[str]) -> list[str]:
     match forecast.would:
         case ForecastOutcome.RUN:
-            phases = ", ".join(p.value for p in forecast.phases)
+            phases = ", ".join(str(p) for p in forecast.phases)
             word = "may do" if forecast.may else "does"
             return [f"the next run {word} {phases}: {forecast.why}"]
         case ForecastOutcome.UP_TO_DATE:

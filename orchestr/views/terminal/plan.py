@@ -138,7 +138,7 @@ def plan_json(
                 "pr": _pull_request_url(seen),
                 "stack": list(cell.stack),
                 "worktree": seen.worktree or mine.worktree,
-                "phases": [p.value for p in line.phases] if line else [],
+                "phases": [str(p) for p in line.phases] if line else [],
                 "may": line.may if line else False,
                 "weight": cell.weight,
                 "repo_path": mine.repo_path or None,
@@ -216,7 +216,7 @@ def _forecast_words(told: CellForecast) -> str:
         case ForecastOutcome.RUN:
             if told.may:
                 return f"may run: {told.why}"
-            phases = ", ".join(p.value for p in told.phases)
+            phases = ", ".join(str(p) for p in told.phases)
             return f"would run: {told.why}" + (f" ({phases})" if phases else "")
 
 

@@ -1,0 +1,57 @@
+"""SIGKILL while phases of one's own work: the same command ends as an undisturbed run, and nobody
+is paid twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import git
+from tests.crash.house import FEATURE, House, at_each
+from tests.crash.test_kills import points
+
+pytestmark = pytest.mark.slow
+AGENT = """\
+echo "start ${ORCHESTR_PHASE:-work} $ORCHESTR_ATTEMPT" >> "$AGENT_LOG"
+case "$ORCHESTR_PHASE" in
+classify) echo '{"risk": 3}' ;;
+docs) cp made.txt page.txt ;;
+*) echo one > low.txt ;;
+esac
+"""
+GENERATE = {"name": "generate", "run": ["cp", "low.txt", "made.txt"]}
+DOCS = {"name": "docs", "prompt": "docs.md", "when": "classify['risk'] > 2"}
+CLASSIFY = {"name": "classify", "prompt": "docs.md", "output": "verdict.json"}
+# Each result, the one that it moves, and the output before its result.
+WRITTEN = ("generate.toml", "classify.json", "docs.toml", "implement.toml")
+CELLS = {"low": {"phases": ["implement", GENERATE, CLASSIFY, DOCS, "check", "publish"]}}
+
+
+def build(root: Path, **more: Any) -> House:
+    house = House.build(root, CELLS, agent=AGENT, **more)
+    (house.root / "docs.md").write_text("Write the page.\n")
+    return house
+
+
+def test_a_kill_at_any_step_pays_no_agent_twice(tmp_path: Path) -> None:
+    whole = build(tmp_path / "undisturbed")
+    steps = whole.steps("run", FEATURE)
+    wanted = whole.trees()
+    assert git(whole.repos / "app.git", "show", f"{whole.branch('low')}:page.txt") == "one"
+    begun = next(n for n, at in enumerate(steps) if "generate" in at)
+    written = [step for step in steps[begun:] if step.split()[1] in WRITTEN]
+    cases = points(written, "write:after") + points(steps[begun:], "commit:after")[-1:]
+    assert len(cases) == 6
+
+    def act(house: House, at: str) -> None:
+        house.kill_at(at, "run", FEATURE)
+        house.run("run", FEATURE, code=0)
+        names = sorted(line.split()[1] for line in house.starts())
+        assert names == ["classify", "docs", "work"], (at, house.starts())
+        assert house.trees() == wanted, at
+        assert len(house.prs()) == 1
+        house.sound()
+
+    at_each(cases, tmp_path, act, make=build)

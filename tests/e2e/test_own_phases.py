@@ -1,0 +1,190 @@
+"""Phases of one's own: agents and commands between the worktree and the pull request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.conftest import git
+from tests.e2e.conftest import MakeWorkspace
+from tests.e2e.workspace import Workspace, nothing_to_do
+
+# Notes `PHASE CELL`; a phase of one's own does what `PHASE.sh` says.
+AGENT = """\
+echo "${ORCHESTR_PHASE:-work} $ORCHESTR_CELL" >> "$AGENT_LOG"
+cp "$ORCHESTR_PROMPT_FILE" "$AGENT_DIR/${ORCHESTR_PHASE:-work}.seen"
+. "$AGENT_DIR/${ORCHESTR_PHASE:-work}.sh"
+"""
+GENERATE = {"name": "generate", "run": ["sh", "-c", "sed s/^/made:/ work.txt > made.txt"]}
+DOCS = {"name": "docs", "prompt": "prompts/docs.md", "owned_paths": ["docs/**"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"risk": {"type": "integer"}},
+    "required": ["risk"],
+}
+CLASSIFY = {"name": "classify", "prompt": "prompts/classify.md", "output": "verdict.json",
+            "schema": SCHEMA}  # fmt: skip
+
+
+def house(make: MakeWorkspace, phases: list[Any], **cell: Any) -> Workspace:
+    """One cell `low` with these phases; its work writes `work.txt`, its docs copy `made.txt`."""
+    ws = make(cells={"low": {"phases": phases, **cell}}, agent=AGENT)
+    (ws.root / "prompts").mkdir()
+    (ws.root / "prompts" / "docs.md").write_text("Write the docs of {{ cell.name }}.\n")
+    (ws.root / "prompts" / "classify.md").write_text("How risky is it?\n")
+    does(ws, "work", "echo one > work.txt")
+    does(ws, "docs", "mkdir -p docs; cp made.txt docs/page.md")
+    does(ws, "classify", """echo 'I think:'; echo '{"risk": 3}'""")
+    return ws
+
+
+def does(ws: Workspace, phase: str, script: str) -> None:
+    (ws.agents / f"{phase}.sh").write_text(f"{script}\n")
+
+
+def shown(ws: Workspace, path: str, cell: str = "low") -> str:
+    return git(ws.repos / "app.git", "show", f"{ws.branch(cell)}:{path}")
+
+
+def test_what_phases_change_is_checked_and_published(workspace: MakeWorkspace) -> None:
+    checks = [{"kind": "command", "run": ["test", "-f", "docs/page.md"]}]
+    phases = ["implement", GENERATE, DOCS, "check", "review", "publish"]
+    ws = house(workspace, phases, checks=checks)
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "docs low"]
+    assert shown(ws, "docs/page.md") == "made:one"
+    assert "Write the docs of low." in (ws.agents / "docs.seen").read_text()
+    nothing_to_do(ws)
+    steps = list(ws.status()["low"]["phases"])
+    assert steps == ["worktree", "implement", "generate", "docs", "check", "review", "publish"]
+
+
+def test_an_output_decides_what_follows(workspace: MakeWorkspace) -> None:
+    """A phase that only reads gives out JSON; `when:` reads it, prompts quote what they need."""
+    docs = {**DOCS, "when": "classify['risk'] > 2", "needs": ["classify"]}
+    phases = ["implement", GENERATE, CLASSIFY, docs, "check", "publish"]
+    ws = house(workspace, phases)
+    does(ws, "classify", 'echo spoilt > work.txt; echo \'{"risk": 3}\' > "$ORCHESTR_OUTPUT_FILE"')
+    said = ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "classify low", "docs low"]
+    assert (shown(ws, "docs/page.md"), shown(ws, "work.txt")) == ("made:one", "one")
+    assert "while phase `classify` worked, it changed work.txt" in said.stdout + said.stderr
+    assert '"risk": 3' in (ws.agents / "docs.seen").read_text()
+    nothing_to_do(ws)
+
+    does(ws, "classify", """echo '{"risk": 1}'""")
+    ws.run("run", "demo:low:classify", "--force", code=0)
+    assert ws.starts()[3:] == ["classify low"]
+    ws.run("run", "demo", code=0)
+    assert ws.starts()[3:] == ["classify low"]
+    assert "docs done" in ws.run("explain", "demo:low").stdout
+
+
+def test_an_answer_that_does_not_fit_is_asked_for_again(workspace: MakeWorkspace) -> None:
+    ws = house(workspace, ["implement", CLASSIFY, "check", "publish"])
+    does(ws, "classify", """echo '{"risk": "high"}'""")
+    said = ws.run("run", "demo", code=1)
+    assert ws.starts() == ["work low", "classify low", "classify low"]
+    assert "the answer does not fit its schema: `risk` must be integer" in said.stdout + said.stderr
+    assert "`risk` must be integer" in (ws.agents / "classify.seen").read_text()
+    does(ws, "classify", """echo '{"risk": 3}'""")
+    ws.run("run", "demo", code=0)
+    assert ws.starts()[3:] == ["classify low"]
+
+
+def test_what_is_outside_of_its_paths_goes_back(workspace: MakeWorkspace) -> None:
+    ws = house(workspace, ["implement", DOCS, "check", "publish"])
+    does(ws, "docs", "echo x > elsewhere.txt")
+    said = ws.run("run", "demo", code=1)
+    assert "changed outside owned_paths of phase `docs`: elsewhere.txt" in said.stdout + said.stderr
+    assert ws.starts() == ["work low", "docs low", "docs low"]
+    place = ws.root / ".orchestr/worktrees/demo/low"
+    assert not (place / "elsewhere.txt").exists()
+    assert git(place, "status", "--porcelain") == ""
+    does(ws, "docs", "rm -f elsewhere.txt; mkdir -p docs; echo y > docs/page.md")
+    ws.run("run", "demo", code=0)
+    assert shown(ws, "docs/page.md") == "y"
+
+
+def test_a_repair_is_followed_by_the_phases_after_the_work(workspace: MakeWorkspace) -> None:
+    """Red after a phase of one's own: the author repairs, and what was made of its work is made
+    again before the checks."""
+    checks = [{"kind": "command", "run": ["grep", "-q", "made:two", "docs/page.md"]}]
+    ws = house(
+        workspace,
+        ["implement", GENERATE, DOCS, "check", "publish"],
+        checks=checks,
+        repair={"checks": 2},
+    )
+    does(
+        ws,
+        "work",
+        'if [ -n "$ORCHESTR_ROUND" ]; then echo two > work.txt; else echo one > work.txt; fi',
+    )
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "docs low", "work low", "docs low"]
+    assert shown(ws, "docs/page.md") == "made:two"
+    nothing_to_do(ws)
+
+
+def test_repairs_are_counted_across_what_follows_them(workspace: MakeWorkspace) -> None:
+    checks = [{"kind": "command", "run": ["grep", "-q", "never", "docs/page.md"]}]
+    ws = house(
+        workspace,
+        ["implement", GENERATE, DOCS, "check", "publish"],
+        checks=checks,
+        repair={"checks": 2},
+    )
+    does(ws, "work", 'echo "$ORCHESTR_ROUND" > work.txt; date +%N >> work.txt')
+    said = ws.run("run", "demo", code=1)
+    assert "2 of 2 repairs made" in said.stdout + said.stderr
+    assert ws.starts().count("work low") == 3
+
+
+def test_a_plan_without_a_gate(workspace: MakeWorkspace) -> None:
+    phases = [CLASSIFY, "plan", "implement", "check", "publish"]
+    ws = house(workspace, phases)
+    does(ws, "work", 'if [ -n "$ORCHESTR_PLAN_FILE" ]; then echo "- write it"; '
+                     "else echo one > work.txt; fi")  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["classify low", "work low", "work low"]
+    seen = (ws.agents / "work.seen").read_text()
+    assert "> - write it" in seen and "This plan was made before you began." in seen
+    assert '"risk": 3' in seen
+    nothing_to_do(ws)
+
+    (ws.root / ".orchestr/cells/demo/low/plan.md").write_text("- write more\n")
+    does(ws, "work", "echo more >> work.txt")
+    ws.run("run", "demo", code=0)
+    assert ws.starts()[3:] == ["work low"]
+
+
+def test_a_phase_of_the_settings(workspace: MakeWorkspace) -> None:
+    ws = house(workspace, ["implement", "generate", "docs", "check", "publish"])
+    ws.settings(
+        phases={"generate": {"run": GENERATE["run"]}, "docs": {"prompt": "prompts/docs.md"}}
+    )
+    ws.run("run", "demo", code=0)
+    assert shown(ws, "docs/page.md") == "made:one"
+    ws.settings(phases={"generate": {"run": ["sh", "-c", "echo new > made.txt"]},
+                        "docs": {"prompt": "prompts/docs.md"}})  # fmt: skip
+    why = json.loads(ws.run("plan", "demo", "--json").stdout)["cells"][0]
+    assert why["phases"] == ["generate", "docs", "check", "review", "publish"]
+    ws.run("run", "demo", code=0)
+    assert shown(ws, "docs/page.md") == "new"
+    assert ws.starts() == ["work low", "docs low", "docs low"]
+
+
+def test_a_phase_can_be_run_forgotten_and_completed_by_name(workspace: MakeWorkspace) -> None:
+    ws = house(workspace, ["implement", GENERATE, DOCS, "check", "publish"])
+    ws.run("run", "demo:low:docs", code=0)
+    assert ws.starts() == ["work low", "docs low"]
+    assert ws.prs() == {}
+    ws.run("run", "demo", code=0)
+    ws.run("forget", "demo:low:docs", code=0)
+    assert ws.status()["low"]["phases"]["docs"] == "pending"
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "docs low", "docs low"]
+    listed = ws.run("list", "--all", "demo").stdout
+    assert "demo:low:generate" in listed
+    assert "there is no phase 'docz'" in ws.run("run", "demo:low:docz", code=2).stderr
