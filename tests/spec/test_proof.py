@@ -81,7 +81,7 @@ def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
 def test_defaults_of_each_kind() -> None:
     checks = read(EVERY_KIND).cells[0].proof.checks
 
-    assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300]
+    assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300, 60]
     (plain,) = (
         read("cells: {a: {repo: r, todo: [x], ports: true, checks: [{kind: api_probe, path: /}]}}")
         .cells[0]
