@@ -242,6 +242,7 @@ def _make_feature(
         read_audit_rounds,
     )
     from orchestr.spec.check_references import check_cross_ports, check_ports
+    from orchestr.spec.contract_checks import add_contract_checks, find_unlooked_contracts
     from orchestr.spec.record_models import record_values, stated_values
 
     stated = stated_values(Feature, model.metadata, model)
@@ -257,9 +258,14 @@ def _make_feature(
         problems += _branch_problems(document, (section, cell_name), cells[-1])
         problems += check_ports(document, section, cells[-1])
     problems += check_cross_ports(document, crossed)
+    contracts = values.get("contracts", ())
+    for index in find_unlooked_contracts(cells, contracts):
+        message = f"cell {contracts[index].owner} has no phase `check`: nothing would look at this"
+        hint = "add it to `phases` of the cell"
+        problems.append(document.make_problem(("contracts", index), message, hint))
     made = {
         "key": key,
-        "cells": tuple(cells),
+        "cells": tuple(add_contract_checks(cells, contracts)),
         "cross_checks": crossed,
         "auditors": auditors,
         "audit_rounds": read_audit_rounds(model),
