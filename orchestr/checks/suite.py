@@ -24,6 +24,10 @@ from orchestr.spec.checks import CheckDef
 from orchestr.state.host_turn import hold_host_turn
 
 SHORT = 2000  # characters of a message where all failures are listed
+ONLY_THIS = (
+    "Repair this one alone, and see by the command above that it is right: do not run the whole "
+    "suite. All checks run afterwards without you."
+)
 LISTED = 30  # failures that are listed with their messages
 
 Slot = Callable[[], AbstractContextManager[object]]
@@ -237,6 +241,8 @@ def evidence_text(
     focus = min(focus, len(found) - 1)
     result, failure = found[focus]
     lines = [_failure_heading(result, failure), *_failure_lines(failure, None)]
+    if failure.command and failure.name != result.name:
+        lines += ["", ONLY_THIS]
     tail = rename(log_tail(Path(result.log))) if result.log else ""
     if tail and tail not in failure.message:
         lines += ["", f"End of the output of check {result.name}:", "", _fence_text(tail)]

@@ -174,7 +174,7 @@ def _copy_repository(run: FeatureRun, name: str, source: Repo, folder: Path) -> 
         branch = f"refs/heads/{cell.branch}"
         if cell.action is Action.PUSH and source.resolve_commit(branch) is not None:
             copy.run_git("fetch", "--quiet", str(source.path), f"{branch}:{branch}")
-            copy.run_git("switch", "--quiet", cell.branch)
+            copy.run_git("checkout", "--quiet", cell.branch, "--")
 
 
 def _delete_refs(repo: Repo, refs: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from orchestr.state.event_details import (
     AttemptLimited,
     AttemptOpened,
     AttemptStarted,
+    AuditDone,
     CellAdopted,
     CellAmended,
     CellForgotten,
@@ -224,6 +225,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             CheckDone()
             | RepairClosed()
             | ReviewDone()
+            | AuditDone()
             | LandQueue()
             | LandRepair()
             | LandAllowed()

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from orchestr.process.tree import list_attempt_processes
-from tests.conftest import git
+from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace
 
@@ -32,6 +32,7 @@ def test_a_whole_feature_is_played_and_nothing_of_it_is_real(workspace: MakeWork
                 "reviewers": [{"agent": "sh"}],
             },
             "b": {"repo": "sdk", "depends_on": ["a"], "approve": ["publish"]},
+            "mine": {"repo": "sdk", "action": "push", "branch": "by-hand"},
         },
         settings={
             "notify": {"command": ["./news.sh"]},
@@ -39,6 +40,11 @@ def test_a_whole_feature_is_played_and_nothing_of_it_is_real(workspace: MakeWork
             "agents": {"sh": {"paid": True}},
         },
     )
+    sdk = ws.repos / "sdk"
+    git(sdk, "checkout", "-q", "-b", "by-hand")
+    write(sdk, {"mine.txt": "mine\n"})
+    git(sdk, "add", "mine.txt")
+    git(sdk, "commit", "-q", "-m", "mine")
     (ws.root / "news.sh").write_text(news)
     (ws.root / "news.sh").chmod(0o755)
     before = picture(ws)
@@ -54,11 +60,12 @@ def test_a_whole_feature_is_played_and_nothing_of_it_is_real(workspace: MakeWork
     stub.run("approve", "demo:b", "--yes", code=0)
     stub.run("run", "demo", code=0)
     assert picture(ws) == before
+    assert git(stub.root / "origins" / "sdk.git", "log", "-1", "--format=%s", "by-hand") == "mine"
     trailer = git(stub.root / "origins" / "app.git", "log", "-1", "--format=%B", "T-1-a")
     assert "Orchestr-Stub: nothing of this commit is real work" in trailer
     said = stub.run("run", "demo", "--stub", code=2).stderr
     assert "this is the workspace of a stub run" in said
-    assert "2 cells: 2 pending" in ws.run("status", "demo").stdout
+    assert "3 cells: 3 pending" in ws.run("status", "demo").stdout
 
 
 def test_a_killed_stub_leaves_nothing_and_the_next_begins_again(workspace: MakeWorkspace) -> None:

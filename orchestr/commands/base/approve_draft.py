@@ -30,8 +30,10 @@ from orchestr.spec.records import Feature
 from orchestr.state.journal import utc_timestamp
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
+from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.conflicts import conflict_lines
+from orchestr.views.terminal.costs import cost_lines
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
 from orchestr.views.terminal.plan import plan_text
 
@@ -104,16 +106,19 @@ def _plan_of(session: Session, feature: Feature) -> str:
         if known.url or known.create:
             RepoMaker(session.settings, name).make()
     run = session.make_run(feature)
+    forecasts = forecast_selection(run, select_unignored(run))
     text = plan_text(
         feature,
         run.plan,
-        forecast_selection(run, select_unignored(run)),
+        forecasts,
         feature_status(run, fresh=False).facts,
         claims=[str(claim) for claim in overlap_problems(feature, session.root)],
         jobs=session.settings.limits.jobs,
     )
-    conflicts = conflict_lines(forecast_features(session, [feature.name]), feature.name)
-    return text + "".join(f"{line}\n" for line in conflicts)
+    cost = forecast_run_cost(run, forecasts)
+    lines = ["", *cost_lines(cost, find_run_risks(run, cost))] if cost.cells else []
+    lines += conflict_lines(forecast_features(session, [feature.name]), feature.name)
+    return text + "".join(f"{line}\n" for line in lines)
 
 
 def _relative(path: Path, root: Path) -> str:
