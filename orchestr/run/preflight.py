@@ -64,6 +64,7 @@ def check_prerequisites(
         )
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
     agents |= {reviewer.agent for ctx in chosen for reviewer in requested_reviewers(ctx)}
+    agents |= {auditor.agent for auditor in run.feature.auditors}
     dollars = has_usd_limit(run.settings.limits, run.purse)
     for name in sorted(agents):
         why = run.agent_adapter(name).explain_unusable()

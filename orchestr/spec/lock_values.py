@@ -31,7 +31,7 @@ _LISTS = ("checks", "screenshots", "reviewers")  # of a cell's proof, each entry
 _REQUIRED = ("approve", "review_rule", "allow_partial", "allow_skipped_tests", "test_first")
 # Conditions of our own kinds: one more is stricter, and so is one where there was none.
 _USUAL_COVERAGE = 80  # per cent; the default of `least` of `diff_coverage`
-_MORE_IS_STRICTER = {("browser_journey", "evidence"), ("type_check", "paths")}
+_MORE_IS_STRICTER = {("browser_journey", "evidence"), ("type_check", "paths"), ("exports", "names")}
 _ANY_IS_STRICTER = {
     ("command", "output"), ("api_probe", "json"), ("import_check", "version"),
 }  # fmt: skip

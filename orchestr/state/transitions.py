@@ -19,6 +19,7 @@ from orchestr.state.event_details import (
     AttemptLimited,
     AttemptOpened,
     AttemptStarted,
+    AuditDone,
     CellAdopted,
     CellAmended,
     CellForgotten,
@@ -223,6 +224,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             CheckDone()
             | RepairClosed()
             | ReviewDone()
+            | AuditDone()
             | LandQueue()
             | LandRepair()
             | LandAllowed()

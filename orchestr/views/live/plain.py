@@ -23,6 +23,7 @@ from orchestr.state.event_details import (
     AttemptLimited,
     AttemptOpened,
     AttemptStarted,
+    AuditDone,
     CellAdopted,
     CellAmended,
     CellForgotten,
@@ -228,6 +229,12 @@ def _event_words(event: Event) -> list[str]:
             return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
         case ReviewDone():
             return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
+        case AuditDone():
+            told = f"audit: {_text(details.verdict)}: {_text(details.told)}"
+            owners = ", ".join(map(str, details.owners or ()))
+            more = f"; repaired by {owners}" if owners else ""
+            stop = _text(details.stop)
+            return [f"{told}{more}{f' ({stop})' if stop else ''}"]
         case AttemptAdopted():
             return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
         case AttemptLimited():
@@ -258,7 +265,7 @@ def _event_words(event: Event) -> list[str]:
         case LandRepair():
             return [f"repair {_count(details.number)}: {headline(details.reason)}"]
         case LandAllowed():
-            return [f"may land in spite of red cross checks: {headline(details.reason)}"]
+            return [f"may land in spite of what is red: {headline(details.reason)}"]
         case LandDone():
             more = describe_resolved(details)
             return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}{more}"]
