@@ -95,8 +95,9 @@ class Reviewer:
 
 TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name
 NO_TEST_KINDS = frozenset(
-    ("type_check", "import_check", "api_probe", "browser_journey", "exports", "state_invariant")
-)
+    ("type_check", "import_check", "api_probe", "browser_journey", "exports", "state_invariant",
+     "diff_coverage")
+)  # fmt: skip
 
 
 def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
@@ -108,11 +109,18 @@ def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RepairRounds:
-    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened."""
+    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened.
+
+    ``audit`` is the feature's (`Feature.audit_rounds`); in a cell's record it is always None.
+    """
 
     checks: Annotated[fields.Rounds, Doc("after red checks")] = 4
     reviews: Annotated[fields.Rounds, Doc("after blockers of reviewers")] = 3
     follow: Annotated[fields.Rounds, Doc("after the pull request opened")] = 3
+    audit: Annotated[
+        fields.Rounds | None,
+        Doc("after a red audit; stands at the top of the file, default 4 with an audit", 4),
+    ] = None
 
 
 ANYWHERE = StandsIn("cell", "defaults", "feature")
