@@ -1,7 +1,7 @@
 """`amend: auto`: a run hands a needed change of a contract to its owner without a person.
 
 The cell that needs it is blocked, which is no failure; between two rounds of the run
-(`orchestr.run.amendment_rounds`) its amendment becomes a grant of the owner, which works on nothing
+(`orchestr.run.further_rounds`) its amendment becomes a grant of the owner, which works on nothing
 else, and then the cell goes on. Each step can be done twice: the grant is written first, then the
 journal has it, then the amendment is marked. At most `amendment.MOST` for a cell and contract.
 """

@@ -86,6 +86,7 @@ class FeatureRun:
     origins: dict[str, RemoteHeads] = field(default_factory=dict)  # by repository
     landing: bool = False  # it lands: nothing in it waits for a person
     followed: bool = False  # `follow` has begun it: what a person closed stays closed
+    sent_back: bool = False  # its audit has sent work back: the tasks run once more
     at_work: int = 0  # phases under way, without those that wait at a gate
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _forge: Forge | None = None

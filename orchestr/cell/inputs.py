@@ -13,7 +13,7 @@ from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 
-from orchestr.cell.context import CellContext
+from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.granted import extend_key, read_grants
 from orchestr.cell.input_nodes import (
     GIT,
@@ -74,7 +74,12 @@ def _contracts(ctx: CellContext) -> list[dict[str, str]]:
 def reviewer_model(ctx: CellContext, reviewer: Reviewer) -> str:
     """The model that a reviewer reads with: the spec's, else the settings'; empty for the agent's
     own choice. Not in the digest, which is older: the opinions name it."""
-    agent = ctx.run.settings.agents.get(reviewer.agent)
+    return reviewer_model_of(ctx.run, reviewer)
+
+
+def reviewer_model_of(run: FeatureRun, reviewer: Reviewer) -> str:
+    """The same for a reviewer of no cell."""
+    agent = run.settings.agents.get(reviewer.agent)
     return reviewer.model or (agent.model if agent is not None else None) or ""
 
 

@@ -92,9 +92,9 @@ def find_paths(log: str, noted: Iterable[str] = ()) -> tuple[str, ...]:
 def find_causal_paths(log: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The files that lines about an error name, or places in a file (`a.py:3`, `File "a.py", line
     3`); then those that the other lines name. What only lists what passed is left out: a runner of
-    tests names every file that it looks at."""
+    tests names every file that it looks at. So is the command itself (`$ make test`)."""
     short = (line[:LONGEST_LINE] for line in clean_log(log).split("\n"))
-    lines = [line for line in short if not _PASSED.search(line)]
+    lines = [line for line in short if not (line.startswith("$ ") or _PASSED.search(line))]
     sure = [line for line in lines if _ERROR.search(line) or _PLACE.search(line)]
     return _list_paths((), sure), _list_paths((), lines)
 

@@ -79,7 +79,7 @@ class Abort(PlainVerb):
             write_stdout("No feature is running: there was nothing to abort.\n")
             return 0
         for ctx in stopped:
-            if params["cleanup"]:
+            if params["cleanup"] and ctx.cell in ctx.run.feature.cells:
                 clean_cell(ctx)
             elif ctx.worktree.exists():
                 write_stdout(f"kept: {ctx.worktree}\n")
@@ -115,6 +115,11 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
     if cells:
         cross_checks.kill_leftover_cross_checks(cells[0].run)
     lonely = [ctx for ctx in cells if _stop_orphans(ctx)]
+    if cells and cells[0].run.feature.auditors:
+        from orchestr.audit.auditors import AuditContext
+
+        auditors = AuditContext(cells[0].run)
+        lonely += [auditors] if _stop_orphans(auditors) else []
     return list(dict.fromkeys([*live, *moving, *lonely]))
 
 

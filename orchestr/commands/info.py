@@ -15,7 +15,7 @@ from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.results import TRANSCRIPT
 from orchestr.tasks.loader import OTHERS
-from orchestr.tasks.stale import stale_phases
+from orchestr.tasks.stale import audit_reasons, stale_phases
 
 
 def find_review_transcripts(session: Session, target: Target) -> list[str]:
@@ -47,7 +47,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
         if args[0] in others or args[0].startswith(OTHERS):
             self.outstream = sys.stdout
             return int(super().execute(params, args))
-        target = session.parse_target(args[0])
+        target = session.parse_target(args[0], steps=True)
         self.loader.features = [target.feature]
         tasks = {task.name: task for task in self.loader.load_tasks(self, args)}
         task = tasks[target.task_name]
@@ -61,6 +61,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
         if target.cell is None:  # the feature's last step
             run = session.load_run(target.feature)
             reasons += [f"  {why}" for why in cross_checks.cross_check_reasons(run)]
+            reasons += [f"  {why}" for why in audit_reasons(run)]
         lines.append(f"status: {'would run' if reasons else 'up to date'}")
         lines += reasons
         for title, values in (

@@ -43,6 +43,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
+from orchestr.tasks.stale import red_audit
 from orchestr.views.live.plain import event_lines
 from orchestr.views.live.progress import CellLabels
 from orchestr.views.terminal.landing import (
@@ -56,8 +57,8 @@ from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
-ALLOW_RED = flag_option("allow_red", "land although cross checks are red; asks, and is journalled",
-                        long="allow-red")  # fmt: skip
+ALLOW_RED = flag_option("allow_red", "land although cross checks or the audit are red; asks, and "
+                        "is journalled", long="allow-red")  # fmt: skip
 AGAIN = flag_option("again", "land once more what was rolled back, as it was", long="again")
 STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
 
@@ -96,9 +97,9 @@ class Land(PlainVerb):
         check_built(runs)
         for run in runs if not self.undo else ():
             refuse_locked_changes(run)
-        red = {} if self.undo else find_red_cross_checks(runs)
+        red = {} if self.undo else find_red_together(runs)
         if red and not params["allow_red"]:
-            raise refuse_red_cross_checks(red)
+            raise refuse_red_together(red)
         refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)
@@ -122,18 +123,27 @@ class Land(PlainVerb):
             return end.code
 
 
-def find_red_cross_checks(runs: Sequence[FeatureRun]) -> dict[str, str]:
-    """Feature -> which of its cross checks are red for the heads as they are now."""
-    found = {run.feature.name: red_cross_checks(run) for run in runs if not all_landed(run)}
+def find_red_together(runs: Sequence[FeatureRun]) -> dict[str, str]:
+    """Feature -> what is red of its cross checks and its audit for the heads as they are now."""
+    found = {
+        run.feature.name: [*label_cross_checks(run), *red_audit(run)]
+        for run in runs if not all_landed(run)
+    }  # fmt: skip
     return {name: "; ".join(lines) for name, lines in found.items() if lines}
 
 
-def refuse_red_cross_checks(red: Mapping[str, str]) -> OrchestrError:
+def label_cross_checks(run: FeatureRun) -> list[str]:
+    """The red cross checks, in one line."""
+    red = red_cross_checks(run)
+    return [f"cross checks are red: {'; '.join(red)}"] if red else []
+
+
+def refuse_red_together(red: Mapping[str, str]) -> OrchestrError:
     """The refusal to land features whose cells are not green together."""
     names = " ".join(red)
     told = "; ".join(f"{name}: {lines}" for name, lines in red.items())
     return OrchestrError(
-        f"cross checks are red: {told}",
+        told,
         hint=f"change a cell, then: orchestr run {names}; "
         f"to land in spite of it: orchestr land {names} --allow-red",
     )
@@ -165,10 +175,10 @@ def preview_landing(
     for run in runs:
         observe_pull_requests(run)
     code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again)
-    red = {} if undo else find_red_cross_checks(runs)
+    red = {} if undo else find_red_together(runs)
     if not red:
         return code
-    refusal = refuse_red_cross_checks(red)
+    refusal = refuse_red_together(red)
     print_stderr(f"warning: {refusal.message}\n  hint: {refusal.hint}")
     return int(ExitCode.FAILED)
 
@@ -220,9 +230,11 @@ def land_features(
         if text and not quiet:
             print_stderr(f"{time.strftime('%H:%M:%S')} {text}")
 
+    names = [run.feature.name for run in runs if red_cross_checks(run)]
+    crossed = frozenset(name for name in names if name in allowed)
     lander = Lander(runs, listener=print_event, on_slow=print_wait,
                     warn=lambda t: print_stderr(f"warning: {t}"), strategy=strategy, undo=undo,
-                    again=again, allowed_red=frozenset(allowed))  # fmt: skip
+                    again=again, allowed_red=crossed)  # fmt: skip
     if dry_run:
         return print_preview(lander)
     for run in runs if not quiet else ():
@@ -292,7 +304,7 @@ def confirm_landing(
     runs: Sequence[FeatureRun], *, yes: bool, undo: bool, red: Mapping[str, str] | None = None
 ) -> bool:
     """Ask before a real forge is touched, a paid agent may repair, or what is red lands."""
-    reasons = [f"Cross checks of {name} are red: {why}." for name, why in (red or {}).items()]
+    reasons = [f"It lands {name} in spite of this: {why}." for name, why in (red or {}).items()]
     for run in runs:
         if run.forge.real:
             verb = "reverts commits" if undo else "merges pull requests"

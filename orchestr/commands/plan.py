@@ -23,11 +23,12 @@ from orchestr.run.preflight import check_prerequisites
 from orchestr.run.workspace import Session
 from orchestr.spec.phases import Phase
 from orchestr.tasks.stale import forecast_selection
-from orchestr.views.model import cross_lines, lock_lines
+from orchestr.views.model import lock_lines
 from orchestr.views.query.cell_work import list_cell_work
 from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
 from orchestr.views.query.proposed_checks import propose_checks
 from orchestr.views.query.status import feature_status
+from orchestr.views.terminal.audit import audit_json, last_step_lines
 from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
 from orchestr.views.terminal.costs import cost_json, cost_lines, scope_line
 from orchestr.views.terminal.output import print_stderr, write_stdout
@@ -66,7 +67,7 @@ class Plan(PlainVerb):
             return code
         chosen = {**DEFAULTS, "only": params["only"], "ignore_deps": params["ignore_deps"]}
         bad = False
-        for goal in choose_goals(session, session.parse_targets(args), chosen):
+        for goal in choose_goals(session, session.parse_targets(args, steps=True), chosen):
             bad |= print_plan(session, goal, as_json=params["json"])
         return int(ExitCode.USAGE if bad else ExitCode.DONE)
 
@@ -115,6 +116,8 @@ def print_plan(
             {"repo": one.repo, "passed": one.passed, "told": one.told or None}
             for one in status.cross
         ]
+        if status.audit is not None:
+            value["audit"] = audit_json(status.audit)
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
         return bad
     sys.stdout.write(
@@ -136,7 +139,7 @@ def print_plan(
     if expected:
         scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
-    sys.stdout.writelines(f"{line}\n" for line in (*cross_lines(status), *lock_lines(status)))
+    sys.stdout.writelines(f"{line}\n" for line in (*last_step_lines(status), *lock_lines(status)))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

@@ -17,9 +17,10 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
-from orchestr.run.amendment_rounds import hand_over_waiting, plan_next_round
+from orchestr.run.audit_rounds import begin_audits
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
+from orchestr.run.further_rounds import hand_over_waiting, plan_next_round
 from orchestr.run.goals import FeatureGoals, choose_goals
 from orchestr.run.notify import Notifier
 from orchestr.run.reporter import Reporter
@@ -114,7 +115,8 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         from orchestr.commands.follow import follow_features
         from orchestr.run.follow_loop import FollowOptions
 
-        names = tuple(dict.fromkeys(t.feature for t in session.parse_targets(ours)))
+        targets = session.parse_targets(ours, steps=True)
+        names = tuple(dict.fromkeys(t.feature for t in targets))
         return follow_features(session, FollowOptions(names), yes=True, as_json=params["json"])
 
     def _play_stub(
@@ -155,7 +157,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         if params["jobs"] is None and "num_process" in params._non_default_keys:
             params["jobs"] = params["num_process"]  # doit's -n
         _apply_jobs(session, params)
-        targets = session.parse_targets(words)
+        targets = session.parse_targets(words, steps=True)
         purse = make_purse(params)
         for target in targets:
             run = session.load_run(target.feature, overrides=_make_overrides(session, params))
@@ -163,6 +165,12 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             run.followed = bool(os.environ.get(FOLLOWED_BY))
         goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
+        if forced and any(target.step for target in targets):
+            raise UsageError(
+                "an audit is not forced: it is made again when a head, its spec or an auditor "
+                "changed",
+                hint="orchestr run FEATURE:CELL --force makes a new attempt of a cell",
+            )
         if params["dry_run"]:
             from orchestr.commands.plan import print_plan
 
@@ -240,10 +248,10 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             tasks = [*(name for goal in goals for name in goal.task_names), *theirs]
             MThreadRunner.Queue = staticmethod(WakingQueue)  # what its main thread waits on
             hand_over_waiting(goals)  # of a run that was killed
-            code = int(super().execute(params, tasks)) if tasks else 0
-            left = False
-            while not signals.count and (more := plan_next_round(goals, reporter)) is not None:
-                left |= more.left
+            begin_audits(goals)
+            code, more = int(super().execute(params, tasks)) if tasks else 0, None
+            while not signals.count and (following := plan_next_round(goals, reporter, more)):
+                more = following
                 reporter = params["reporter"] = Reporter(runs)
                 loader.selections = more.selections
                 self.dep_manager = None  # doit has closed it
@@ -251,6 +259,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             if signals.count:
                 exit_code = ExitCode.INTERRUPTED
             else:
+                left = more is not None and more.left
                 exit_code = ExitCode.FAILED if code or reporter.blocked or left else ExitCode.DONE
             link_published(goals, ended_well=exit_code is ExitCode.DONE)
             if exit_code is not ExitCode.DONE or not lands():  # else the landing is its end

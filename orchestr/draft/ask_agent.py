@@ -11,28 +11,23 @@ start is prepared; so no round is counted twice and none is paid twice.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from orchestr.agents import AgentRequest, AgentVerdict
-from orchestr.agents.permissions import reviewer_tools
+from orchestr.agents import AgentVerdict
 from orchestr.cell.agent.launch import (
-    hide_secrets,
-    last_start_offset,
     launch_secrets,
     prepare_next_start,
-    session_to_resume,
-    write_launch_record,
+    start_offsets,
 )
-from orchestr.cell.agent.run_agent import PROMPT, AgentWork, drive_agent
+from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
-from orchestr.cell.worktree.throwaway_clone import clone_at_commit, remove_clone
-from orchestr.cell.worktree.wall import is_walled, wall_reviewer
+from orchestr.cell.worktree.throwaway_clone import remove_clone
+from orchestr.cell.worktree.wall import is_walled
 from orchestr.codec import write_json_record
 from orchestr.draft import prompt as words
+from orchestr.draft.agent_case import AGAIN, TREE, DraftCase
 from orchestr.draft.answer import DraftAnswer, UnreadableDraft, parse_answer
 from orchestr.draft.context import DraftWork, make_draft_run
 from orchestr.draft.decide import RoundInputs, RoundStep, decide_round, list_unanswered
@@ -44,23 +39,28 @@ from orchestr.draft.files import (
     read_if_there,
     write_draft,
 )
-from orchestr.draft.read_repos import find_start, read_facts, read_heads
-from orchestr.draft.repo_map import RepoFacts
 from orchestr.draft.rules import DraftRules, read_drafted_spec
+from orchestr.draft.watch_clones import list_changed_clones, picture_clones
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed, SpecError, UsageError
 from orchestr.files import write_atomic
-from orchestr.git.agent_environment import agent_git_env
-from orchestr.git.repo import CommitId, Repo
 from orchestr.process.redaction import redact
+from orchestr.settings.repo_paths import repo_path
+from orchestr.spec.reader import read_feature
+from orchestr.spec.records import Feature
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.results import TRANSCRIPT, digest
+from orchestr.supervisor import client
+from orchestr.supervisor.client import AttemptState
 
-TREE, HEADS, BACK, TOLD = "tree", "heads.json", "sent-back", "told"
-AGAIN = "again.md"  # what an agent without a session is told beside the whole prompt
+BACK, TOLD = "sent-back", "told"
 SHOWN = 30  # errors of one answer that are sent back
+
+
+class DraftRefused(OrchestrError):
+    """The answer could not be used after the last round; the text is kept."""
 
 
 class DraftQuestion(UsageError):
@@ -78,9 +78,11 @@ def close_finished(work: DraftWork, record: DraftRecord) -> None:
     """After a kill between a draft's record and the end of its attempt: end that, too."""
     folder = work.places.folder
     newest = attempts.newest_plan(folder)
-    if newest is not None and newest.is_open and newest.number == -record.attempt:
+    if newest is None or newest.number != -record.attempt:
+        return
+    if newest.is_open:
         attempts.close(folder, newest, "done")
-        remove_clone(attempts.attempt_folder(folder, newest.number) / TREE)
+    remove_clone(attempts.attempt_folder(folder, newest.number) / TREE)
 
 
 class _Asking:
@@ -91,7 +93,7 @@ class _Asking:
         self.key = digest(work.inputs.intent, work.inputs.findings)
         self.attempt = self._open_or_resume()
         self.folder = attempts.attempt_folder(ctx.dir, self.attempt.number)
-        self._facts: dict[str, RepoFacts] | None = None
+        self.case = DraftCase(work, ctx, repositories, self.folder, self.key)
 
     # --- the attempt ---------------------------------------------------------------------------
 
@@ -130,7 +132,7 @@ class _Asking:
         folder = attempts.attempt_folder(self.ctx.dir, attempt.number)
         marker = attempt.process_marker(self.ctx.key)
         return AgentWork(folder, marker, attempt.agent, attempt.number, attempt.phase,
-                         lambda: self._write_launch(folder, marker))  # fmt: skip
+                         lambda: self.case.write_launch(attempt, marker))  # fmt: skip
 
     def finish(self) -> DraftRecord:
         """Drive it to a valid draft and write that; how it ends is recorded in any case."""
@@ -160,7 +162,7 @@ class _Asking:
             model=self.attempt.model,
             rounds=self._count(BACK),
             attempt=-self.attempt.number,
-            heads=self._read_heads(),
+            heads=self.case.read_heads(),
             drafted_at=utc_timestamp(),
         )
         write_draft(self.work.places, text, record)
@@ -173,7 +175,10 @@ class _Asking:
         agent = self.ctx.run.agent_adapter(self.attempt.agent)
         while True:
             verdict = self._drive_once()
-            text = agent.read_answer(self.folder / TRANSCRIPT, last_start_offset(self.folder))
+            # Not what `launch.json` says: a supervisor that a killed run has just started may have
+            # written before ours came.
+            begins = start_offsets(self.folder)
+            text = agent.read_answer(self.folder / TRANSCRIPT, begins[-1] if begins else 0)
             text = redact(text, launch_secrets(self.folder))
             answer, errors = self._judge(text)
             known = {**read_answers(self.work.places, self.key), **self.work.answers}
@@ -199,11 +204,19 @@ class _Asking:
                     self._refuse(why, text, errors)
 
     def _drive_once(self) -> AgentVerdict:
+        if client.read_attempt_state(self.folder) is AttemptState.NEVER_STARTED:
+            self.case.make_tree()
+            self.case.read_map()  # before its start, which is to be quick
+        watched = not is_walled(self.ctx.run)
+        if watched:
+            picture_clones(self.work.settings, self.case.repositories, self.folder)
         workspace_guard.snapshot_workspace(self.ctx)
         try:
             return drive_agent(self.ctx, self._make_work(self.attempt))
         finally:
             self._put_workspace_back()
+            if watched:
+                self._warn_of_changed_clones()
 
     def _put_workspace_back(self) -> None:
         def note(harm: list[str]) -> None:
@@ -216,6 +229,14 @@ class _Asking:
         )
         for text in (*found.restored, *found.personal):
             self.work.say(f"warning: {text}")
+
+    def _warn_of_changed_clones(self) -> None:
+        settings, names = self.work.settings, self.case.repositories
+        for name in list_changed_clones(settings, names, self.folder):
+            self.work.say(
+                f"warning: while {self.work.name} was drafted, the clone of {name} was changed, by "
+                f"its agent or by you: git -C {repo_path(settings, name)} status"
+            )
 
     def _judge(self, text: str) -> tuple[DraftAnswer | None, list[str]]:
         """The answer, and all that is wrong with it."""
@@ -234,22 +255,31 @@ class _Asking:
     def _rules(self) -> DraftRules:
         settings = self.work.settings
         return DraftRules(
-            self.work.name, settings.workspace.root, "draft", tuple(settings.agents), self._map()
+            self.work.name,
+            settings.workspace.root,
+            "draft",
+            tuple(settings.agents),
+            self.case.read_map(),
+            self._read_existing(),
         )
 
-    def _start_number(self) -> int:
-        """Which start of the agent the newest answer is of."""
-        return len(list(self.folder.glob("exit.*.json"))) + 1
+    def _read_existing(self) -> Feature | None:
+        """The spec that the draft changes, if there is one that can be read."""
+        places, root = self.work.places, self.work.settings.workspace.root
+        try:
+            return read_feature(places.target, root=root)[0]
+        except SpecError:
+            return None
 
     def _count(self, what: str) -> int:
         """How many words of a sort went back before the newest answer."""
-        now = self._start_number()
+        now = self.case.start_number()
         numbers = (path.suffix.removeprefix(".") for path in self.folder.glob(f"{what}.*"))
         return sum(number.isdecimal() and int(number) < now for number in numbers)
 
     def _continue(self, what: str, session: str | None, text: str) -> None:
         """Have the same session go on with these words; without one, the whole prompt and them."""
-        write_atomic(self.folder / f"{what}.{self._start_number()}", text.encode())
+        write_atomic(self.folder / f"{what}.{self.case.start_number()}", text.encode())
         write_atomic(self.folder / AGAIN, text.encode())
         prepare_next_start(self.folder, session, text)
 
@@ -284,105 +314,3 @@ class _Asking:
             hint=f"its text is kept in {self.work.places.refused}; say more in "
             f"{self.work.places.intent}, then: orchestr draft {self.work.name}",
         )
-
-    # --- what the agent is given ---------------------------------------------------------------
-
-    def _read_heads(self) -> dict[str, str]:
-        """The commits that the agent reads: written down once, at its first start."""
-        place = self.folder / HEADS
-        known = read_if_there(place)
-        if known is None:
-            heads = read_heads(self.work.settings, self.repositories)
-            write_atomic(place, json.dumps(heads).encode())
-            return heads
-        return {str(k): str(v) for k, v in json.loads(known).items()}
-
-    def _map(self) -> dict[str, RepoFacts]:
-        if self._facts is None:
-            tree = self.folder / TREE
-            checkouts = {name: tree / name for name in self.repositories if (tree / name).is_dir()}
-            self._facts = read_facts(self.work.settings, self.repositories, checkouts)
-        return self._facts
-
-    def _make_tree(self) -> Path:
-        """A checkout of every repository, side by side, in a repository that holds nothing."""
-        tree, whole = self.folder / TREE, self.folder / f"{TREE}.whole"
-        if whole.exists() and tree.is_dir():
-            return tree
-        remove_clone(tree)
-        tree.mkdir(parents=True)
-        Repo(self.folder).run_git("init", "--quiet", "--template=", str(tree))
-        for name, head in self._read_heads().items():
-            clone_at_commit(find_start(self.work.settings, name)[0], CommitId(head), tree / name)
-        write_atomic(whole, b"")
-        return tree
-
-    def _write_launch(self, folder: Path, marker: str) -> None:
-        """The checkouts, the prompt and `launch.json`: all that the supervisor gets."""
-        ctx, work = self.ctx, self.work
-        tree = self._make_tree()
-        session = session_to_resume(folder)
-        place = folder / ("go-on.md" if session else PROMPT)
-        walled = is_walled(ctx.run)
-        if session is None:
-            again = read_if_there(folder / AGAIN)
-            more = f"\n\n## About your last answer\n{again.decode()}" if again else ""
-            text = words.render_draft_prompt(
-                work.intent,
-                self._map(),
-                tree=str(tree),
-                agents=tuple(work.settings.agents),
-                existing=(read_if_there(work.places.target) or b"").decode("utf-8", "replace"),
-                findings=(read_if_there(work.places.findings) or b"").decode("utf-8", "replace"),
-                answers=read_answers(work.places, self.key) or None,
-            )
-            write_atomic(place, hide_secrets(ctx, text + more).encode())
-        launch = ctx.run.agent_adapter(self.attempt.agent).prepare_launch(
-            AgentRequest(
-                tree,
-                place,
-                {
-                    "ORCHESTR_ROLE": "drafter",
-                    "ORCHESTR_FEATURE": work.name,
-                    "ORCHESTR_ROUND": str(self._start_number()),
-                    "ORCHESTR_PROMPT_FILE": str(place),
-                },
-                model=self.attempt.model or None,
-                folder=folder,
-                session=session,
-                tools=reviewer_tools(),
-                budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, self.attempt.number),
-                walled=walled,
-            )
-        )
-        git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
-        clones = [find_start(work.settings, name)[0].common_dir() for name in self.repositories]
-        command = wall_reviewer(
-            ctx,
-            launch,
-            {
-                "GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"),
-                **launch.env,
-                **git,
-                **ctx.mark_inside("its drafting agent", self.attempt.number),
-                "ORCHESTR_ATTEMPT_ID": marker,
-            },
-            folder,
-            agent=work.settings.agents[self.attempt.agent],
-            tree=tree,
-            read=tuple(clones),
-        )
-        write_launch_record(
-            ctx,
-            folder,
-            launch,
-            command,
-            cwd=tree,
-            marker=marker,
-            timeout=ctx.timeout,
-            idle_timeout=work.settings.limits.idle_timeout,
-        )
-
-
-class DraftRefused(OrchestrError):
-    """The answer could not be used after the last round; the text is kept."""

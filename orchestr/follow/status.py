@@ -25,12 +25,12 @@ KEPT = 4  # commits whose status is remembered
 
 def judge_feature(
     steps: Mapping[str, Step], facts: Mapping[str, PullRequestFacts | None],
-    unbuilt: Mapping[str, str], cross: Sequence[str],
+    unbuilt: Mapping[str, str], cross: Sequence[str], audit: Sequence[str] = (),
 ) -> tuple[StatusState, str]:  # fmt: skip
     """The state of a feature and one line of why.
 
     ``unbuilt`` are cells that are not done here, with the reason, ``cross`` what is red in cross
-    checks. Red anywhere is red, then whatever is open is pending.
+    checks, ``audit`` a red audit. Red anywhere is red, then whatever is open is pending.
     """
     red = []
     for name, one in facts.items():
@@ -41,6 +41,7 @@ def judge_feature(
         if isinstance(step, Rest) and step.needs_person:
             red.append(f"{name}: {step.why}")
     red += [f"cross checks: {line}" for line in cross]
+    red += audit
     if red:
         return StatusState.FAILURE, _cut(red[0])
     waits = [f"{name}: {why}" for name, why in unbuilt.items()]

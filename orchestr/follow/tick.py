@@ -38,6 +38,7 @@ from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import FollowingForge, PullRequestFacts
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, ImplementOutcome
+from orchestr.tasks.stale import red_audit
 
 Warn = Callable[[str], None]
 KEPT = 12  # reasons of builds that are remembered
@@ -217,7 +218,7 @@ def _show_feature_status(
         if cell.why_open:
             unbuilt[cell.name] = cell.why_open
     steps = {name: look.steps[name] for name in followed}
-    state, text = judge_feature(steps, followed, unbuilt, red_cross_checks(run))
+    state, text = judge_feature(steps, followed, unbuilt, red_cross_checks(run), red_audit(run))
     for cell in cells:
         facts = cell.facts
         if facts is not None and facts.pr.state is PRState.OPEN:

@@ -57,7 +57,7 @@ from orchestr.state.results import (
 )
 from orchestr.state.states import CellState
 from orchestr.tasks.loader import ignored_cells
-from orchestr.tasks.stale import stale_phases
+from orchestr.tasks.stale import audit_reasons, stale_phases
 
 COUNTS_ONLY = DiffLimits(file=0, pair=0, total=0, files=200)
 
@@ -96,13 +96,17 @@ def find_pull_request(ctx: CellContext, url: str | None) -> PullRequest | None:
 
 
 def describe_cross_checks(run: FeatureRun) -> tuple[list[str], list[str]]:
-    """What is not green of the cross checks, and a line for each that is."""
+    """What is not green of the cross checks and the audit, and a line for each that is."""
     green = [
         f"{repo}: {row.get('told') or 'green'}"
         for repo, row, current in cross_check_results(run)
         if current and row.get("passed") is True
     ]
-    return (cross_check_reasons(run), green) if run.feature.cross_checks else ([], [])
+    red = cross_check_reasons(run) if run.feature.cross_checks else []
+    unproven = audit_reasons(run)
+    if run.feature.has_audit and not unproven:
+        green.append("audit: passed")
+    return [*red, *unproven], green
 
 
 def read_facts(ctx: CellContext, head: HeadRecord) -> HandoffFacts:

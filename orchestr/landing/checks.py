@@ -36,8 +36,7 @@ from orchestr.cell.worktree.wall import wall_checks
 from orchestr.checks.base import CheckResult as SuiteResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.kinds.command import CommandCheck
-from orchestr.checks.log_evidence import find_causal_paths
-from orchestr.checks.room import log_tail
+from orchestr.checks.named_files import find_named_files
 from orchestr.checks.suite import SuiteRequest, all_passed, evidence_text, summarize_results
 from orchestr.errors import Interrupted, NotEvaluated
 from orchestr.git.repo import CommitId, Repo
@@ -50,7 +49,6 @@ from orchestr.spec.phases import Action
 from orchestr.state.results import digest
 
 EVIDENCE = 8000  # characters of what is red that are journalled and go to the agent
-LOG_LINES, LOG_SIZE = 4000, 400_000  # of the end of a log in which files are looked for
 NO_CHECKS = "no checks"  # the note of a candidate that nothing was asked of
 KEPT = 40  # candidates whose logs are kept, in each repository
 
@@ -107,6 +105,7 @@ def collect_checks(runs: Sequence[FeatureRun], order: CheckOrder) -> tuple[Check
                      run=("sh", "-c", command))
         for command in settings.land_checks
     ]  # fmt: skip
+    found = [check for check in found if not check.needs_base]  # shown for the cell's own head
     return tuple({repr(check_to_row(check)): check for check in found}.values())
 
 
@@ -190,24 +189,7 @@ def combine_results(
     text = f"{summarize_results(results)}\n\n{evidence_text(results, rename=rename)}"
     logs = "\n".join(f"log of {r.name}: {r.log}" for r in results if not r.passed and r.log)
     evidence = f"{text[:EVIDENCE]}\n{logs}".strip()
-    return CandidateVerdict(False, evidence, seconds, *_find_named_files(results))
-
-
-def _find_named_files(results: Sequence[SuiteResult]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The files that red checks name, as `find_causal_paths`; what a failure is in comes first."""
-    sure: list[str] = []
-    every: list[str] = []
-    for result in results:
-        if not result.is_red:
-            continue
-        texts = [failure.message for failure in result.failures] or [result.detail]
-        if result.log:
-            texts.append(log_tail(Path(result.log), LOG_LINES, LOG_SIZE))
-        files = [failure.file for failure in result.failures if failure.file]
-        found = [find_causal_paths(text) for text in texts]
-        sure += [*files, *(path for one, _ in found for path in one)]
-        every += [*files, *(path for _, one in found for path in one)]
-    return tuple(dict.fromkeys(sure)), tuple(dict.fromkeys(every))
+    return CandidateVerdict(False, evidence, seconds, *find_named_files(results))
 
 
 @contextmanager

@@ -6,12 +6,11 @@ answer for, of a library or of what was there before, are no cause.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestr.cell.upstreams import list_all_upstreams
-from orchestr.cell.worktree.check_pool import CheckPool, pool_folder
+from orchestr.cell.worktree.check_pool import locate_checkout_file
 from orchestr.checks.log_evidence import match_changed_paths
 from orchestr.landing.causes import Cause, choose_causes
 from orchestr.landing.changes import list_cell_paths
@@ -119,18 +118,9 @@ def _locate_file(session: LandingSession, path: str) -> _NamedFile:
     """Where a named file is: in a checkout or a worktree of ours, elsewhere, or not known."""
     if not path.startswith("/"):
         return _NamedFile(path)
-    layout = session.runs[0].layout
-    for name in session.ways:
-        for pool in CheckPool:
-            folder = pool_folder(layout, pool, name)
-            for root in dict.fromkeys((str(folder), str(folder.resolve()))):
-                if found := re.match(rf"{re.escape(root)}/\d+/(.+)", path):
-                    return _NamedFile(found[1], name)
-    for ctx in (run.cell_context(cell.name) for run in session.runs for cell in run.feature.cells):
-        for root in dict.fromkeys((str(ctx.worktree), str(ctx.worktree.resolve()))):
-            if path.startswith(f"{root}/"):
-                return _NamedFile(path[len(root) + 1 :], ctx.cell.repo)
-    return _NamedFile(path, is_outside=True)
+    cells = [run.cell_context(cell.name) for run in session.runs for cell in run.feature.cells]
+    found = locate_checkout_file(session.runs[0].layout, session.ways, cells, path)
+    return _NamedFile(path, is_outside=True) if found is None else _NamedFile(found[1], found[0])
 
 
 def _find_owners(

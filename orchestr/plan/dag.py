@@ -18,7 +18,7 @@ from typing import NamedTuple
 from orchestr.plan.path_overlap import can_overlap
 from orchestr.spec.path_patterns import GlobPattern, parse_glob
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
-from orchestr.spec.records import Cell, Feature
+from orchestr.spec.records import AUDIT, Cell, Feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class FeaturePlan:
     cells: tuple[CellPlan, ...]
     critical_path: tuple[str, ...] = ()
     priority: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()  # of the whole feature, after its cells
 
     def cell(self, name: str) -> CellPlan:
         """The planned cell of that name. Raises KeyError."""
@@ -164,7 +165,8 @@ def make_plan(feature: Feature, durations: Mapping[str, float] | None = None) ->
             )
         )
     path = _find_critical_path(order, dependents, priority)
-    return FeaturePlan(feature.name, tuple(planned), path, priority)
+    steps = (AUDIT,) if feature.has_audit else ()
+    return FeaturePlan(feature.name, tuple(planned), path, priority, steps)
 
 
 def find_overlaps(feature: Feature) -> tuple[PathOverlap, ...]:

@@ -40,7 +40,7 @@ from orchestr.settings.news_records import FollowSettings
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
-from orchestr.tasks.stale import stale_phases
+from orchestr.tasks.stale import audit_reasons, stale_phases
 
 HOURLY = 5000  # points of a forge's quota in an hour, where it says only what is left
 
@@ -307,10 +307,11 @@ class Follower:
 
 
 def lacks_cross_checks_alone(root: Path, feature: str) -> bool:
-    """Whether a run of the whole feature would do nothing but its cross checks."""
+    """Whether a run of the whole feature would do nothing but its cross checks and its audit."""
     run = Session(root).load_run(feature)
     cells = [run.cell_context(cell.name) for cell in run.feature.cells]
-    return bool(cross_check_reasons(run)) and not any(stale_phases(ctx) for ctx in cells)
+    waits = cross_check_reasons(run) or audit_reasons(run)
+    return bool(waits) and not any(stale_phases(ctx) for ctx in cells)
 
 
 def choose_pause(last: float, result: LookResult, settings: FollowSettings) -> float:

@@ -51,10 +51,11 @@ def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> li
             wanted = [n for n in named if run.past.cell(n).state in UNLUCKY]
             mine = [Target(feature, name) for name in wanted]
         needed = required_cells(run, mine, frozen)
+        whole = [t for t in mine if t.step is None]
         forced = {
             name: _own_phases_named(run, name, mine, fresh=bool(params.get("fresh")))
             for name in names
-            if any(t.cell in (None, name) for t in mine) and name not in frozen
+            if any(t.cell in (None, name) for t in whole) and name not in frozen
         }
         goals.append(
             FeatureGoals(

@@ -13,6 +13,7 @@ from doit.globals import Globals
 from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
+from orchestr.spec.records import AUDIT
 from orchestr.state.events import EventKind
 from orchestr.tasks.generate import AmendmentPending, ApprovalPending
 from orchestr.views.terminal.output import print_stderr
@@ -57,6 +58,8 @@ class Reporter:
         """A phase failed (its event is out already), or could not start."""
         _flush_database()
         name = task.name
+        if self._waits_for_repair(name, fail):
+            return
         if not name.startswith(PREFIX):
             self.others.append(name)
             print_stderr(f"error: {name}: {fail.message}")
@@ -64,7 +67,8 @@ class Reporter:
         feature, _, rest = name.removeprefix(PREFIX).partition(":")
         cell, _, phase = rest.partition(":")
         if not phase:
-            if not cell and not isinstance(fail, UnmetDependency):
+            is_step = not cell or self._is_audit(feature, cell)
+            if is_step and not isinstance(fail, UnmetDependency):
                 self.failed.append(name)
                 print_stderr(f"error: {name}: {fail.message}")
                 hint = getattr(fail, "hint", None)
@@ -84,6 +88,20 @@ class Reporter:
                 return
             missing = [d for d in task.file_dep if f"'{d}'" in fail.message]
             self._block_on_files(feature, cell, missing or sorted(task.file_dep))
+
+    def _is_audit(self, feature: str, step: str) -> bool:
+        run = self.runs.get(feature)
+        return step == AUDIT and run is not None and run.feature.has_audit
+
+    def _waits_for_repair(self, name: str, fail: BaseFail) -> bool:
+        """Whether it is an audit that has sent work back, or waits for such a one: it has its turn
+        after the repair."""
+        back = {f"{PREFIX}{run.feature.name}" for run in self.runs.values() if run.sent_back}
+        audits = {f"{group}:{AUDIT}" for group in back}
+        if name in audits:
+            return True
+        waits = name in back or bool((back | audits) & set(fail.message.split()))
+        return isinstance(fail, UnmetDependency) and waits
 
     def _block_cell(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""

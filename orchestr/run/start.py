@@ -36,7 +36,7 @@ from orchestr.state.replay import FeatureView, replay, reset_interrupted
 from orchestr.state.results import TRANSCRIPT
 from orchestr.state.states import CellState
 from orchestr.tasks.finish_feature import link_published_cells
-from orchestr.tasks.stale import forecast_selection
+from orchestr.tasks.stale import audit_reasons, forecast_selection
 from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import last_words
 from orchestr.views.terminal.output import confirm_reasons, print_stderr
@@ -80,7 +80,8 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
     expected: list[str] = []
     cells = 0
     for goal in goals:
-        if yes or not (goal.run.forge.real or paid_agents(goal.run, goal.cells)):
+        paid_by_any = paid_agents(goal.run, goal.cells) or paid_auditors(goal, moving=True)
+        if yes or not (goal.run.forge.real or paid_by_any):
             continue
         found = _forecast_goal(goal, forced)
         may = {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
@@ -89,6 +90,7 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
             goal.run,
             [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
         )
+        paid |= paid_auditors(goal, moving=bool(may))
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
             expected += _foretell_cost(goal, found, named=len(goals) > 1)
@@ -130,6 +132,18 @@ def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
     chosen |= {p.agent for c in cells for p in c.cell.own_phases if p.agent is not None}
     chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
     return {name for name in chosen if run.agent_adapter(name).paid}
+
+
+def paid_auditors(goal: FeatureGoals, *, moving: bool) -> set[str]:
+    """The paid agents that this run's audit may start: auditors, and the owners who repair.
+    ``moving``: a cell may come out otherwise."""
+    run = goal.run
+    if not any(target.cell is None for target in goal.targets):
+        return set()
+    if not audit_reasons(run) and not (moving and run.feature.has_audit):
+        return set()
+    found = {one.agent for one in run.feature.auditors if run.agent_adapter(one.agent).paid}
+    return found | (paid_agents(run, goal.cells) if run.feature.most_audit_rounds else set())
 
 
 def _may_start_agent(ctx: CellContext, phases: Collection[str]) -> bool:

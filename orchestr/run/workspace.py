@@ -25,7 +25,7 @@ from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import RepoSettings, Settings
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, read_all_specs
-from orchestr.spec.records import Feature
+from orchestr.spec.records import AUDIT, Feature
 from orchestr.state.events import Event
 from orchestr.state.journal import Journal
 from orchestr.state.layout import WorkspaceLayout
@@ -36,14 +36,18 @@ from orchestr.views.terminal.output import print_stderr
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`[feature:]FEATURE[:CELL[:PHASE]]`, checked against the specs."""
+    """`[feature:]FEATURE[:CELL[:PHASE]]`, checked against the specs.
+
+    ``step`` is a step of the whole feature, `FEATURE:audit`; it has no cell.
+    """
 
     feature: str
     cell: str | None = None
     phase: str | None = None
+    step: str | None = None
 
     def __str__(self) -> str:
-        return ":".join(p for p in (self.feature, self.cell, self.phase) if p)
+        return ":".join(p for p in (self.feature, self.cell, self.phase, self.step) if p)
 
     @property
     def task_name(self) -> str:
@@ -107,8 +111,9 @@ class Session:
             hint=suggest_name(name, self.specs.features) or "orchestr list",
         )
 
-    def parse_target(self, word: str) -> Target:
-        """Read a target. Raises UsageError with the nearest name."""
+    def parse_target(self, word: str, *, steps: bool = False) -> Target:
+        """Read a target; with ``steps`` it may be a step of the whole feature. Raises UsageError
+        with the nearest name."""
         parts = word.removeprefix(PREFIX).split(":")
         feature = self.find_feature(parts[0])
         if len(parts) > 3:
@@ -116,6 +121,13 @@ class Session:
         if len(parts) == 1:
             return Target(feature.name)
         names = [cell.name for cell in feature.cells]
+        if parts[1] == AUDIT and feature.has_audit:
+            if steps and len(parts) == 2:
+                return Target(feature.name, step=AUDIT)
+            raise UsageError(
+                f"{AUDIT} is the last step of {feature.name}, and no cell",
+                hint=f"orchestr run {feature.name}:{AUDIT}",
+            )
         if parts[1] not in names:
             hint = suggest_name(parts[1], names) or f"cells: {', '.join(names)}"
             gone = find_removed_cells(self.layout, feature, everything=True)
@@ -133,11 +145,12 @@ class Session:
             raise UsageError(f"there is no phase {parts[2]!r}", hint=f"phases: {', '.join(known)}")
         return Target(feature.name, parts[1], parts[2])
 
-    def parse_targets(self, words: Sequence[str]) -> list[Target]:
+    def parse_targets(self, words: Sequence[str], *, steps: bool = False) -> list[Target]:
         """Every target; `*` at the end of a name matches as in the shell."""
         found: list[Target] = []
         for word in words:
-            found += self._match_pattern(word) if "*" in word else [self.parse_target(word)]
+            single = "*" not in word
+            found += [self.parse_target(word, steps=steps)] if single else self._match_pattern(word)
         return list(dict.fromkeys(found))
 
     def _match_pattern(self, word: str) -> list[Target]:

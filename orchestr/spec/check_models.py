@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 else:
     _REPO = (RepoName, Field(description="whose heads are merged", examples=["my-repository"]))
     _CROSS = tuple(
-        create_model(f"Cross{model.__name__}", __base__=model, repo=_REPO) for model in MODELS
+        create_model(f"Cross{model.__name__}", __base__=model, repo=_REPO)
+        for model in MODELS
+        if not model.record.needs_base
     )
     _SHOTS = tuple(model for model in MODELS if model.record.makes_screenshots)
     CheckModel = Annotated[Union[MODELS], Field(discriminator="kind")]  # noqa: UP007
@@ -93,7 +95,7 @@ def resolve_proof(own: BaseModel, common: BaseModel, feature: BaseModel) -> proo
     special: dict[str, Callable[[], Any]] = {
         "checks": lambda: () if named_none else make_records(stated["checks"]),
         "screenshots": lambda: make_records(stated["screenshots"], "screenshot"),
-        "reviewers": lambda: _make_reviewers(stated["reviewers"]),
+        "reviewers": lambda: make_reviewers(stated["reviewers"]),
         "repair": lambda: _resolve_repair(levels),
     }
     plain = {name: value for name, value in stated.items() if name not in special}
@@ -109,7 +111,15 @@ def _resolve_repair(levels: Sequence[BaseModel]) -> proof.RepairRounds:
     numbers: dict[str, int] = {}
     for model in stated:
         numbers |= record_fields(model) if model is not None else {}
+    numbers.pop("audit", None)  # the feature's, see `read_audit_rounds`
     return proof.RepairRounds(**numbers)
+
+
+def read_audit_rounds(feature: BaseModel) -> int | None:
+    """The rounds of `repair: {audit: N}` at the top of the file; None where it has none."""
+    stated = stated_values(proof.ProofRequirements, feature).get("repair")
+    rounds: int | None = record_fields(stated).get("audit") if stated is not None else None
+    return rounds
 
 
 def make_cross_checks(found: Sequence[RecordModel]) -> tuple[proof.CrossCheck, ...]:
@@ -178,7 +188,8 @@ def path_of_error(error: dict[str, Any]) -> tuple[str | int, ...]:
 _KINDS = frozenset(list_kinds())
 
 
-def _make_reviewers(found: Sequence[RecordModel]) -> tuple[proof.Reviewer, ...]:
+def make_reviewers(found: Sequence[RecordModel]) -> tuple[proof.Reviewer, ...]:
+    """The records of reviewers or auditors; those without a name get their agent's, numbered."""
     taken = {name for name in map(_given_name, found) if name}
     result = []
     for model in found:

@@ -16,7 +16,7 @@ from orchestr.spec.field_types import quote_value, suggest_name
 from orchestr.spec.phases import Action
 from orchestr.spec.places import Path_
 from orchestr.spec.product import PARTS, Product
-from orchestr.spec.records import Cell
+from orchestr.spec.records import AUDIT, Cell
 from orchestr.spec.yaml_source import Document
 
 
@@ -38,9 +38,37 @@ def check_proof_fields(
             yield from _agent_problems(
                 document, (*here, "reviewers"), fields.get("reviewers"), agents
             )
+    yield from _audit_problems(document, section, levels)
+    yield from _duplicate_problems(document, ("auditors",), raw.get("auditors"))
+    if agents is not None:
+        yield from _agent_problems(document, ("auditors",), raw.get("auditors"), agents)
     yield from _duplicate_problems(document, ("cross_checks",), raw.get("cross_checks"))
     yield from _repo_problems(document, raw.get("cross_checks"), repos)
     yield from _owner_problems(document, raw.get("contracts"), names)
+
+
+def _audit_problems(
+    document: Document, section: str, levels: Iterable[tuple[Path_, Any]]
+) -> Iterable[Problem]:
+    """`repair: {audit: N}` in a cell, or with nothing to audit; a cell with the audit's name."""
+    raw = document.value
+    for here, fields in levels:
+        repair = fields.get("repair") if isinstance(fields, dict) else None
+        if isinstance(repair, dict) and AUDIT in repair:
+            message = "the audit is the whole feature's"
+            hint = "write `repair: {audit: 4}` at the top of the file"
+            yield document.make_problem((*here, "repair", AUDIT), message, hint, at_key=True)
+    repair = raw.get("repair")
+    asked = isinstance(repair, dict) and AUDIT in repair
+    if asked and not raw.get("auditors") and not raw.get("cross_checks"):
+        message = "there is nothing to audit"
+        hint = "write `auditors: [{agent: my-agent}]` or `cross_checks:`"
+        yield document.make_problem(("repair", AUDIT), message, hint, at_key=True)
+    cells = raw.get(section)
+    if (asked or raw.get("auditors")) and isinstance(cells, dict) and AUDIT in cells:
+        message = "`audit` is the name of the feature's last step"
+        yield document.make_problem((section, AUDIT), message, "give the cell another name",
+                                    at_key=True)  # fmt: skip
 
 
 def check_product(document: Document) -> Iterable[Problem]:

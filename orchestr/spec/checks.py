@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from orchestr.spec import fields
 from orchestr.spec.check_record import CheckBase, Pairs
-from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn
+from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import Gate
 from orchestr.spec.rows import Row, check_from_row, check_to_row, record_from_row, record_to_row
 
@@ -64,6 +64,21 @@ class Contract:
     amend: Annotated[
         AmendMode, Doc("`auto`: a change that another cell needs is made in the same run")
     ] = AmendMode.ASK
+    exports: Annotated[
+        tuple[fields.Line, ...],
+        TextItems(),
+        Doc("names that must be in its files, as whole words", ["Search"]),
+    ] = ()
+    probes: Annotated[
+        tuple[fields.Argv, ...],
+        Doc("programs that show how it behaves; each must end with 0", [["make", "probe"]]),
+    ] = ()
+
+    @classmethod
+    def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Programs are tuples, as everywhere."""
+        probes = tuple(tuple(argv) for argv in given.get("probes", ()))
+        return {**given, "probes": probes} if probes else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +95,9 @@ class Reviewer:
 
 TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name
 NO_TEST_KINDS = frozenset(
-    ("type_check", "import_check", "api_probe", "browser_journey", "state_invariant")
-)
+    ("type_check", "import_check", "api_probe", "browser_journey", "exports", "state_invariant",
+     "diff_coverage")
+)  # fmt: skip
 
 
 def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
@@ -93,11 +109,18 @@ def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RepairRounds:
-    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened."""
+    """Rounds of repair; 0 means none. ``follow`` counts those after the pull request opened.
+
+    ``audit`` is the feature's (`Feature.audit_rounds`); in a cell's record it is always None.
+    """
 
     checks: Annotated[fields.Rounds, Doc("after red checks")] = 4
     reviews: Annotated[fields.Rounds, Doc("after blockers of reviewers")] = 3
     follow: Annotated[fields.Rounds, Doc("after the pull request opened")] = 3
+    audit: Annotated[
+        fields.Rounds | None,
+        Doc("after a red audit; stands at the top of the file, default 4 with an audit", 4),
+    ] = None
 
 
 ANYWHERE = StandsIn("cell", "defaults", "feature")

@@ -236,12 +236,18 @@ def _make_feature(
     model: Any, document: Any, name: str, digest: str, phases: Mapping[str, OwnPhase]
 ) -> tuple[Feature, list[Problem]]:
     """The record of a valid model; defaults are filled in here and nowhere else."""
-    from orchestr.spec.check_models import make_cross_checks
+    from orchestr.spec.check_models import (
+        make_cross_checks,
+        make_reviewers,
+        read_audit_rounds,
+    )
     from orchestr.spec.check_references import check_cross_ports, check_ports
+    from orchestr.spec.contract_checks import add_contract_checks, find_unlooked_contracts
     from orchestr.spec.record_models import record_values, stated_values
 
     stated = stated_values(Feature, model.metadata, model)
     crossed = make_cross_checks(stated.pop("cross_checks", ()))
+    auditors = make_reviewers(stated.pop("auditors", ()))
     values = record_values(Feature, stated)
     key = values.get("jira") or values.get("was") or values["name"]
     problems: list[Problem] = []
@@ -252,10 +258,17 @@ def _make_feature(
         problems += _branch_problems(document, (section, cell_name), cells[-1])
         problems += check_ports(document, section, cells[-1])
     problems += check_cross_ports(document, crossed)
+    contracts = values.get("contracts", ())
+    for index in find_unlooked_contracts(cells, contracts):
+        message = f"cell {contracts[index].owner} has no phase `check`: nothing would look at this"
+        hint = "add it to `phases` of the cell"
+        problems.append(document.make_problem(("contracts", index), message, hint))
     made = {
         "key": key,
-        "cells": tuple(cells),
+        "cells": tuple(add_contract_checks(cells, contracts)),
         "cross_checks": crossed,
+        "auditors": auditors,
+        "audit_rounds": read_audit_rounds(model),
         "path": name,
         "digest": digest,
         "parts": document.parts,

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from orchestr.spec import fields
-from orchestr.spec.checks import NOTHING, Contract, CrossCheck, Gate, ProofRequirements
+from orchestr.spec.checks import (
+    NOTHING,
+    Contract,
+    CrossCheck,
+    Gate,
+    ProofRequirements,
+    Reviewer,
+)
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.own_phases import OwnPhase, arrange_phases, own_phases
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
@@ -23,6 +30,8 @@ from orchestr.spec.pull_request import NO_OPTIONS, PullRequestOptions
 NOWHERE = StandsIn()
 IN_METADATA = StandsIn("metadata")
 IN_DEFAULTS = StandsIn("cell", "defaults")
+AUDIT = "audit"  # the last step of a feature that has one: `feature:NAME:audit`
+AUDIT_ROUNDS = 4
 LOCK_SUFFIX = ".lock.toml"  # in place of the spec's own
 
 
@@ -202,6 +211,22 @@ class Feature:
     lock: Annotated[
         bool, Doc("`true`: the first run writes a lock, and later changes of it need an amendment")
     ] = False
+
+    auditors: Annotated[
+        tuple[Reviewer, ...],
+        Doc("agents that judge the merged work of all cells at its end", [{"agent": "my-agent"}]),
+    ] = ()
+    audit_rounds: Annotated[int | None, NOWHERE] = None  # `repair: {audit: N}`
+
+    @property
+    def has_audit(self) -> bool:
+        """Whether the feature ends with an audit: it has auditors, or repairs its cross checks."""
+        return bool(self.auditors or (self.cross_checks and self.audit_rounds is not None))
+
+    @property
+    def most_audit_rounds(self) -> int:
+        """How many times a red audit may send work back to its owners."""
+        return AUDIT_ROUNDS if self.audit_rounds is None else self.audit_rounds
 
     @property
     def lock_path(self) -> str:

@@ -292,6 +292,16 @@ class ReviewDone(Details, frozen=True, tag="review.done"):
     others: Number = None
 
 
+class AuditDone(Details, frozen=True, tag="audit.done"):
+    """``told`` counts the findings; ``owners`` are the cells that repair now, ``stop`` says why no
+    further repair is tried."""
+
+    verdict: Text = None
+    told: Text = None
+    owners: list[Any] | None = None
+    stop: Text = None
+
+
 class PushIntended(Details, frozen=True, tag="push.intended"):
     branch: Text = None
     sha: Text = None
@@ -391,8 +401,8 @@ EventDetails = (
     | PhaseDone | PhaseStopped | ApprovalAsked | ApprovalGiven | ApprovalRefused | WorktreeAdded
     | WorktreeRemoved | AttemptOpened | AttemptStarted | AttemptAdopted | AttemptLimited
     | AttemptExited | AttemptGivenBack | AttemptClosed | CheckDone | RepairOpened | RepairClosed
-    | ReviewDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen | LandQueue
-    | LandRepair | LandAllowed | LandDone | LandParked | LandWaits | LandKept
+    | ReviewDone | AuditDone | PushIntended | PushDone | PrIntended | PrOpened | PrUpdated | PrSeen
+    | LandQueue | LandRepair | LandAllowed | LandDone | LandParked | LandWaits | LandKept
     | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
     | FollowNoted | FollowParked | FollowCleared | FollowAnswered

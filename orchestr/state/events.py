@@ -60,6 +60,7 @@ class EventKind(StrEnum):
     REPAIR_OPENED = "repair.opened"
     REPAIR_CLOSED = "repair.closed"
     REVIEW_DONE = "review.done"
+    AUDIT_DONE = "audit.done"
     PUSH_INTENDED = "push.intended"
     PUSH_DONE = "push.done"
     PR_INTENDED = "pr.intended"

@@ -23,7 +23,7 @@ class LandKept(Details, frozen=True, tag="land.kept"):
 
 
 class LandAllowed(Details, frozen=True, tag="land.allowed"):
-    """A person lets the feature land in spite of red cross checks; ``user`` is who."""
+    """A person lets the feature land in spite of red cross checks or a red audit. ``user``: who."""
 
     reason: Text = None
     user: Text = None

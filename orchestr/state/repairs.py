@@ -15,7 +15,8 @@ from orchestr.codec import ExtensibleRecord, read_toml_record, replace, write_to
 from orchestr.files import write_atomic
 from orchestr.state import attempts
 
-FOLLOW = "follow"
+FOLLOW, AUDIT = "follow", "audit"
+OUTSIDE = (FOLLOW, AUDIT)  # who asks for rounds that no phase has to want
 OPEN, CHANGED, UNCHANGED, REFUSED = "open", "changed", "unchanged", "refused"
 FAILED, ABORTED, VOID = "failed", "aborted", "void"
 COUNTED = (CHANGED, UNCHANGED, REFUSED)
@@ -27,7 +28,8 @@ class RepairRound(ExtensibleRecord, frozen=True):
     ``origin`` is the head of `implement.toml`, ``before`` and ``after`` are heads around it.
     ``starts`` is how many starts of the agent there were when this one had been asked for.
     ``last`` closes the series: the phase gave up, or was done, after it. ``asked_by`` is `follow`
-    for one that came from the open pull request: no phase has to want it.
+    for one that came from the open pull request, `audit` for one that came from the audit: no phase
+    has to want it.
     """
 
     number: int

@@ -29,13 +29,13 @@ def links_file(run: FeatureRun) -> Path:
 
 
 def finish_feature(run: FeatureRun, cells: Collection[str]) -> None:
-    """Link the pull requests of these cells, then run the cross checks."""
+    """Link the pull requests of these cells, then run the cross checks, where no audit does."""
     from orchestr.cell.phases.link_pull_requests import link_pull_requests, read_addresses
 
     urls = read_addresses(run, cells)
     link_pull_requests(run, urls)
     write_links(run, urls)
-    if run.feature.cross_checks:
+    if run.feature.cross_checks and not run.feature.has_audit:
         from orchestr.cell.phases import cross_checks
 
         try_until_available(

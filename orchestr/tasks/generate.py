@@ -7,7 +7,7 @@ actions are ordered by our own slots, critical path first: doit's start order is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature
@@ -26,6 +26,7 @@ from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.errors import NeedsAmendment, NeedsApproval, OrchestrError, UsageError
 from orchestr.settings.repo_paths import head_file, repo_path
 from orchestr.spec.phases import Action, Phase
+from orchestr.spec.records import AUDIT
 from orchestr.state import attempts
 from orchestr.state.results import (
     CHECKS,
@@ -140,6 +141,11 @@ def cell_task_name(run: FeatureRun, cell: str) -> str:
     return f"feature:{run.feature.name}:{cell}"
 
 
+def audit_task_name(run: FeatureRun) -> str:
+    """`feature:NAME:audit`."""
+    return f"feature:{run.feature.name}:{AUDIT}"
+
+
 def phase_task_name(run: FeatureRun, cell: str, phase: str) -> str:
     """`feature:NAME:CELL:PHASE`."""
     return f"feature:{run.feature.name}:{cell}:{phase}"
@@ -150,7 +156,10 @@ def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
     tasks: list[Task] = []
     links = links_file(run)
     moving = [p.name for p in run.plan.cells if p.name not in selection.still]
-    files = (PR_URL, HEAD) if run.feature.cross_checks else (PR_URL,)
+    feature = run.feature
+    crosses = bool(feature.cross_checks) and not feature.has_audit
+    files = (PR_URL, HEAD) if crosses else (PR_URL,)
+    last = [audit_task_name(run)] if feature.has_audit else []
     group = Task(
         feature_task_name(run),
         [
@@ -160,9 +169,11 @@ def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
             )
         ],
         file_dep=[str(run.cell_context(name).dir / file) for name in moving for file in files],
-        task_dep=[cell_task_name(run, p.name) for p in run.plan.cells],
+        task_dep=[*(cell_task_name(run, p.name) for p in run.plan.cells), *last],
         targets=[str(links)] if moving else [],
-        uptodate=[SameDigest(digest(sorted(moving), *cross_check_digests(run)))],
+        uptodate=[
+            SameDigest(digest(sorted(moving), *(cross_check_digests(run) if crosses else ())))
+        ],
         has_subtask=True,
         doc=f"{run.feature.title} ({run.feature.key}, {len(run.feature.cells)} cells)",
         io={"capture": False},
@@ -170,7 +181,31 @@ def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:
     tasks.append(group)
     for plan in run.plan.cells:
         tasks += _make_cell_tasks(run.cell_context(plan.name), selection)
+    if feature.has_audit:
+        tasks.append(_make_audit_task(run, moving))
     return tasks
+
+
+def _make_audit_task(run: FeatureRun, moving: Sequence[str]) -> Task:
+    """The last target: valid for exactly these trees, made again while it is not green."""
+    from orchestr.audit.record import audit_file, audit_key, explain_missing_audit
+
+    def audit() -> None:
+        from orchestr.audit.run_audit import make_audit
+
+        make_audit(run)
+
+    return Task(
+        audit_task_name(run),
+        [TaskAction(lambda: run_announced(run, audit), "audit")],
+        file_dep=[str(run.cell_context(name).dir / TREE) for name in moving],
+        task_dep=[cell_task_name(run, p.name) for p in run.plan.cells],
+        targets=[str(audit_file(run))],
+        uptodate=[SameDigest(lambda: audit_key(run), lambda: not explain_missing_audit(run))],
+        subtask_of=feature_task_name(run),
+        doc="cross checks and auditors on the merged work",
+        io={"capture": False},
+    )
 
 
 def _make_cell_tasks(ctx: CellContext, selection: CellSelection) -> Iterable[Task]:

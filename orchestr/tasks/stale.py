@@ -27,6 +27,25 @@ def stale_phases(ctx: CellContext) -> dict[str, str]:
     return found
 
 
+def audit_reasons(run: FeatureRun) -> list[str]:
+    """Why the next run would make the feature's audit; at most one line, none without an audit."""
+    if not run.feature.has_audit:
+        return []
+    from orchestr.audit.record import explain_missing_audit
+
+    return list(filter(None, [explain_missing_audit(run)]))
+
+
+def red_audit(run: FeatureRun) -> list[str]:
+    """What the audit of the heads as they are now came to, where that is not green."""
+    if not run.feature.has_audit:
+        return []
+    from orchestr.audit.record import describe_audit, read_current_audit
+
+    record = read_current_audit(run)
+    return [] if record is None or record.is_green else [f"audit {describe_audit(record)}"]
+
+
 def forecast_selection(
     run: FeatureRun,
     selection: CellSelection,

@@ -18,6 +18,7 @@ from orchestr.spec.records import Feature
 from orchestr.state.cell_state import describe_cell, interpret_view
 from orchestr.state.replay import CellState, CellView, FeatureState, FeatureView, summarize_states
 from orchestr.state.view import READS
+from orchestr.views.audit import AuditFacts
 from orchestr.views.terminal.text import clean_line, format_dollars, format_tokens
 
 if TYPE_CHECKING:  # most commands make no forecast, and start without what makes it
@@ -100,6 +101,7 @@ class FeatureStatus:
     removed: tuple[RemovedCell, ...] = ()  # that are built, and that no spec names
     lock: LockFacts | None = None
     forecast: ConflictForecast | None = None  # of what concerns it, where a command made one
+    audit: AuditFacts | None = None  # of a feature that has one
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "view", interpret_view(self.view, self.plan))
@@ -114,10 +116,15 @@ class FeatureStatus:
 
     @property
     def state(self) -> FeatureState:
-        """The state of the whole: its cells, and the cross checks on what they come to together."""
+        """The state of the whole: its cells, and what they come to together."""
         state = summarize_states(self.cell_state(c.name) for c in self.plan.cells)
         at_rest = state in (FeatureState.DONE, FeatureState.PARTIAL, FeatureState.ROLLED_BACK)
-        return FeatureState.FAILED if at_rest and self.red_cross_checks else state
+        return FeatureState.FAILED if at_rest and self.is_red_together else state
+
+    @property
+    def is_red_together(self) -> bool:
+        """Whether cross checks or the audit are red for the heads as they are now."""
+        return bool(self.red_cross_checks) or (self.audit is not None and self.audit.is_red)
 
     @property
     def red_cross_checks(self) -> tuple[CrossFacts, ...]:
@@ -215,7 +222,7 @@ def cross_lines(status: FeatureStatus) -> list[str]:
     lines = []
     for one in status.cross:
         what = clean_line(one.told) if one.passed is not None else "not made yet"
-        unfinished = _cells_without_result(status, one.repo) if one.passed is None else []
+        unfinished = cells_without_result(status, one.repo) if one.passed is None else []
         if unfinished:
             what = f"not made: they wait for {', '.join(unfinished)}"
         mark = {True: "✓", False: "✗", None: "·"}[one.passed]
@@ -227,7 +234,7 @@ def cross_lines(status: FeatureStatus) -> list[str]:
     return lines
 
 
-def _cells_without_result(status: FeatureStatus, repo: str) -> list[str]:
+def cells_without_result(status: FeatureStatus, repo: str) -> list[str]:
     """The cells that keep the cross checks of a repository from being made, with their states.
 
     They run as the last step of a feature, so a cell of another repository holds them, too.

@@ -16,8 +16,8 @@ from tests.checks.conftest import Ask, define, sh
 
 def test_every_kind_has_a_record_and_a_class() -> None:
     assert list_kinds() == (
-        "api_probe", "browser_journey", "command", "import_check", "junit", "pytest",
-        "state_invariant", "tests", "type_check",
+        "api_probe", "browser_journey", "command", "diff_coverage", "exports", "import_check",
+        "junit", "pytest", "state_invariant", "tests", "type_check",
     )  # fmt: skip
     for kind in list_kinds():
         record = find_kind(kind)
@@ -156,3 +156,19 @@ def test_a_tool_that_breaks_is_a_failure(ask: Ask) -> None:
 
     assert result.detail == "pyright: exit 3, not 0"
     assert "broken" in result.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("files", "detail"),
+    [
+        ({"api/a.proto": b"message Search {}\xff", "api/b.proto": "Day\n"}, None),
+        ({"api/a.proto": "Searching Day_"}, "missing in api/*.proto: Search, Day"),
+        ({"api/a.proto": "Search", "lib/b.proto": "Day"}, "missing in api/*.proto: Day"),
+        ({"b.proto": "Search Day"}, "no file matches api/*.proto"),
+    ],
+)
+def test_exports_are_whole_words_in_the_files(
+    ask: Ask, files: dict[str, str | bytes], detail: str | None
+) -> None:
+    result = ask(files, kind="exports", paths=["api/*.proto"], names=["Search", "Day"])
+    assert (result.passed, result.detail) == (detail is None, detail or "2 in api/*.proto")

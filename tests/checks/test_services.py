@@ -16,7 +16,8 @@ from orchestr.checks import http
 from orchestr.checks.kinds.state_invariant import Probe, StateInvariantCheck, evaluate_expression
 from orchestr.checks.service import find_free_port
 from orchestr.process.tree import find_marked
-from tests.checks.conftest import PYTHON, Ask, py, sh
+from orchestr.spec.checks import check_from_row, check_to_row
+from tests.checks.conftest import PYTHON, Ask, define, py, sh
 
 SERVER = """\
 import json, os, sys, time
@@ -274,3 +275,52 @@ def test_probes_print_text(ask: Ask, text: list[str]) -> None:
     result = ask(kind="state_invariant", probes={"n": {"run": text}}, expression="n in ['x', '']")
 
     assert result.passed
+
+
+JOURNEY = (
+    "import os, sys, urllib.request as r; "
+    "page = r.urlopen(f'http://127.0.0.1:{sys.argv[1]}/items').read(); "
+    "open('shot.png', 'wb').write(page) if sys.argv[1] == os.environ['PORT'] else 0"
+)
+
+
+def test_a_journey_looks_at_an_application_that_is_started_for_it(ask: Ask, tmp_path: Path) -> None:
+    fields = {"kind": "browser_journey", "start": START, "evidence": ["shot.png"]}
+    run = [*py(JOURNEY), "${BACKEND_PORT}"]
+    result = ask(FILES, run=run, ready={"path": "/items"}, **fields)
+    assert (result.passed, result.artefacts) == (True, ("shot.png",))
+    assert find_marked(f"test/{tmp_path.name}") == []
+
+    port = find_free_port()
+    assert ask(FILES, run=run, ports=(port,), **fields).passed
+
+
+@pytest.mark.parametrize(
+    ("start", "detail"),
+    [
+        (["sh", "-c", "exit 3"], "the service ended by itself (exit 3, not 0): sh -c 'exit 3'"),
+        (START, "the service was not ready after 0.2 s: /none answers 404"),
+    ],
+)
+def test_an_application_that_does_not_come_up_is_red(
+    ask: Ask, start: list[str], detail: str
+) -> None:
+    ready = {"path": "/none", "timeout": "0.2s"}
+    result = ask(
+        FILES, kind="browser_journey", run=["true"], evidence=["*"], start=start, ready=ready
+    )
+    assert (result.passed, result.unavailable) == (False, False)
+    assert result.detail in (detail, "the service was not ready after 0.2 s: nothing listens")
+
+
+def test_a_journey_without_an_application_keeps_its_row() -> None:
+    plain = define(kind="browser_journey", run=["true"], evidence=["a"])
+    started = define(kind="browser_journey", run=["true"], evidence=["a"], start=["serve"])
+    assert [*check_to_row(plain), {"start": ["serve"]}] == check_to_row(started)
+    assert check_from_row(check_to_row(started)) == started
+    whole = define(
+        kind="browser_journey", run=["true"], evidence=["a"], start=["serve"],
+        ready={"path": "/x", "timeout": "5s"},
+    )  # fmt: skip
+    assert check_from_row(check_to_row(whole)) == whole
+    assert started.commands == (("serve",), ("true",))

@@ -19,6 +19,7 @@ from orchestr.checks.base import CheckResult, Failure, clean_text
 from orchestr.checks.cache import ResultCache, cache_key
 from orchestr.checks.detect import detect_checks, proposal_as_yaml
 from orchestr.checks.suite import (
+    ONLY_THIS,
     SuiteRequest,
     all_passed,
     evidence_text,
@@ -237,6 +238,7 @@ def test_one_failure_at_a_time(tmp_path: Path) -> None:
         "File: t.py\n"
         "Reproduce with: pytest t.py::test_a\n"
         "\n```\nassert 1 == 2\n```\n"
+        f"\n{ONLY_THIS}\n"
         "\nEnd of the output of check unit:\n"
         "\n```\none\ntwo\nthree\n```\n"
         "\n2 more fail; leave them for now:\n"

@@ -53,6 +53,7 @@ POINTS = {
     "round": "orchestr.state.repairs:begin_round",
     "memory": "orchestr.follow.memory:FollowMemory.write",
     "attached": "orchestr.process.attached:run_attached",
+    "audit": "orchestr.audit.record:write_audit",
     "answer": "orchestr.forges.local:LocalForge.answer_once",
 }
 lock = threading.Lock()

@@ -17,7 +17,7 @@ def describe_goal(feature: Feature) -> str:
     if feature.done_means:
         parts.append("It is done when:\n" + _format_items(feature.done_means))
     if feature.structure is not None:
-        listed = _format_items(_list_structure(feature.structure))
+        listed = _format_items(list_structure(feature.structure))
         parts.append(f"From outside, the {feature.product} has:\n{listed}")
     elif feature.product is not None:
         parts.append(f"The product is of the kind: {feature.product}.")
@@ -26,7 +26,8 @@ def describe_goal(feature: Feature) -> str:
     return "\n\n".join(parts)
 
 
-def _list_structure(structure: Structure) -> Iterator[str]:
+def list_structure(structure: Structure) -> Iterator[str]:
+    """What can be seen from outside, a line for each part; Markdown."""
     for route in structure.routes:
         shown = ", ".join(f'"{text}"' for text in route.text)
         yield f"the page `{route.path}`" + (f", which shows {shown}" if shown else "")

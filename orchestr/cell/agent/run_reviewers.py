@@ -8,14 +8,16 @@ again, a reviewer that runs is adopted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
+from orchestr.agents.repo_settings import GUIDES
 from orchestr.cell.agent import verdict as opinions
 from orchestr.cell.agent.changed_guides import find_changed_guides
 from orchestr.cell.agent.launch import (
@@ -32,7 +34,12 @@ from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
 from orchestr.cell.worktree.readable_checkout import readable_checkout
-from orchestr.cell.worktree.throwaway_clone import clone_at_commit, remove_clone
+from orchestr.cell.worktree.throwaway_clone import (
+    CheckoutPart,
+    clone_at_commit,
+    clone_side_by_side,
+    remove_clone,
+)
 from orchestr.cell.worktree.wall import is_walled, wall_reviewer
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
@@ -50,19 +57,67 @@ ANSWER, REQUEST, TREE, FAILED = "opinion.json", "request.json", "tree", "failed"
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """What is judged. ``prompt`` is a reviewer's whole prompt, ``pictures`` are files to see."""
+    """What is judged. ``prompt`` is a reviewer's whole prompt, ``pictures`` are files to see.
+
+    With ``parts`` their checkouts lie side by side in the reviewer's folder, and nothing else.
+    """
 
     attempt: int
     head: CommitId
     base: CommitId
     prompt: str
     pictures: tuple[Path, ...] = ()
+    parts: tuple[CheckoutPart, ...] = ()
+
+
+class Answer(Protocol):
+    """What is journalled of a reviewer's answer."""
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def blockers(self) -> Sequence[object]: ...
+
+    @property
+    def issues(self) -> Sequence[object]: ...
+
+
+A = TypeVar("A", bound=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm(Generic[A]):
+    """How a reviewer answers. ``parse`` reads the answer of the reviewer of that name with that
+    model, and raises UnreadableAnswer; `from_row` reads what `to_row` wrote, and raises KeyError,
+    TypeError or ValueError for others."""
+
+    schema: Mapping[str, Any]
+    parse: Callable[[str, str, str], A]
+    to_row: Callable[[A], dict[str, Any]]
+    from_row: Callable[[Mapping[str, Any]], A]
+
+
+def _parse_opinion(name: str, answer: str, model: str) -> ReviewerOpinion:
+    return replace(opinions.parse_opinion(name, answer), model=model)
+
+
+OPINION = AnswerForm(
+    opinions.SCHEMA, _parse_opinion, opinions.opinion_to_row, opinions.opinion_from_row
+)
 
 
 def collect_opinions(
     ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase
 ) -> tuple[ReviewerOpinion, ...]:
-    """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted.
+    """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted."""
+    return collect_answers(ctx, reviewers, case, OPINION)
+
+
+def collect_answers(
+    ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase, form: AnswerForm[A]
+) -> tuple[A, ...]:
+    """Every reviewer's answer, in their order. Raises PhaseFailed, Interrupted.
 
     They work at the same time as far as there are slots. When one fails the others are heard to
     their end: what they found is kept for the next run.
@@ -70,7 +125,7 @@ def collect_opinions(
     folders = [_find_or_make_folder(ctx, reviewer, case) for reviewer in reviewers]
     _stop_outdated_reviewers(ctx, case, folders)
     with ThreadPoolExecutor(max_workers=len(reviewers), thread_name_prefix="review") as pool:
-        futures = [pool.submit(_run_reviewer, ctx, reviewer, case, folder)
+        futures = [pool.submit(_run_reviewer, ctx, reviewer, case, folder, form)
                    for reviewer, folder in zip(reviewers, folders, strict=True)]  # fmt: skip
     errors = [e for f in futures if (e := f.exception()) is not None]
     if errors:
@@ -82,6 +137,19 @@ def mark_reviewers_stopped(cell_dir: Path, attempt: int) -> None:
     """After the reviewers of an attempt were stopped: the next run asks them afresh."""
     for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
         _mark_failed(folder, "stopped")
+
+
+def forget_answers(
+    cell_dir: Path, attempt: int, is_void: Callable[[Mapping[str, Any]], bool]
+) -> None:
+    """Put aside the answers of an attempt's reviewers that do not count any more, by their rows:
+    those reviewers are asked afresh."""
+    for folder in attempts.agent_folders(cell_dir, attempt)[1:]:
+        with suppress(CorruptState):
+            row = read_json(folder / ANSWER)
+            if isinstance(row, dict) and is_void(row):
+                write_atomic(folder / FAILED, b"put aside\n")
+                (folder / ANSWER).rename(folder / f"former-{ANSWER}")
 
 
 def _mark_failed(folder: Path, why: str) -> None:
@@ -99,9 +167,9 @@ def _stop_outdated_reviewers(ctx: CellContext, case: ReviewCase, wanted: Collect
 
 
 def _run_reviewer(
-    ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path
-) -> ReviewerOpinion:
-    known = _read_opinion(folder)
+    ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path, form: AnswerForm[A]
+) -> A:
+    known = _read_answer(folder, form)
     if known is not None:
         return known
     work = AgentWork(
@@ -110,12 +178,12 @@ def _run_reviewer(
         reviewer.agent,
         case.attempt,
         Phase.REVIEW,
-        lambda: _write_launch(ctx, reviewer, case, folder),
+        lambda: _write_launch(ctx, reviewer, case, folder, form),
         part=f"review-{folder.name}",
         told={"reviewer": reviewer.name},
     )
     try:
-        found = _ask_for_opinion(ctx, reviewer, work)
+        found = _ask_for_answer(ctx, reviewer, work, form)
     except Interrupted:
         _mark_failed(folder, "stopped")
         raise
@@ -125,8 +193,7 @@ def _run_reviewer(
         raise
     finally:
         remove_clone(folder / TREE)
-    found = replace(found, model=reviewer_model(ctx, reviewer))
-    write_json(folder / ANSWER, opinions.opinion_to_row(found))
+    write_json(folder / ANSWER, form.to_row(found))
     ctx.emit(
         EventKind.REVIEW_DONE,
         phase=Phase.REVIEW,
@@ -139,14 +206,16 @@ def _run_reviewer(
     return found
 
 
-def _ask_for_opinion(ctx: CellContext, reviewer: Reviewer, work: AgentWork) -> ReviewerOpinion:
+def _ask_for_answer(
+    ctx: CellContext, reviewer: Reviewer, work: AgentWork, form: AnswerForm[A]
+) -> A:
     """Drive it until its answer can be read; it is asked once more, then it has failed."""
     folder, agent = work.folder, ctx.run.agent_adapter(reviewer.agent)
     for _ in range(ASKED):
         verdict = drive_agent(ctx, work)
         text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
         try:
-            return opinions.parse_opinion(reviewer.name, text)
+            return form.parse(reviewer.name, text, reviewer_model(ctx, reviewer))
         except UnreadableAnswer as error:
             why = str(error)
         asked = folder / "asked"
@@ -205,17 +274,22 @@ def _is_usable(folder: Path) -> bool:
     return not (folder / FAILED).exists()
 
 
-def _read_opinion(folder: Path) -> ReviewerOpinion | None:
+def _read_answer(folder: Path, form: AnswerForm[A]) -> A | None:
     try:
         raw = read_json(folder / ANSWER)
-        return opinions.opinion_from_row(raw) if raw is not None else None
+        return form.from_row(raw) if raw is not None else None
     except (CorruptState, KeyError, TypeError, ValueError):
         return None
 
 
-def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path) -> None:
+def _write_launch(
+    ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder: Path, form: AnswerForm[A]
+) -> None:
     """The checkout, the prompt and `launch.json`: all that the supervisor gets."""
-    tree = clone_at_commit(ctx.repo, case.head, folder / TREE)
+    if case.parts:
+        tree = clone_side_by_side(case.parts, folder / TREE)
+    else:
+        tree = clone_at_commit(ctx.repo, case.head, folder / TREE)
     session = session_to_resume(folder)
     prompt = folder / ("go-on.md" if session else "prompt.md")
     if session is None:
@@ -247,14 +321,15 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
             tools=reviewer_tools(tuple(dict.fromkeys(p if p.is_dir() else p.parent
                                                       for p in read))),
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, part),
-            schema=opinions.SCHEMA,
+            schema=form.schema,
             pictures=() if session else case.pictures,
             walled=is_walled(ctx.run),
             trust=ctx.repo_settings.trust,
-            changed_guides=find_changed_guides(ctx, tree),
+            changed_guides=GUIDES if case.parts else find_changed_guides(ctx, tree),
         )
     )  # fmt: skip
-    git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
+    place = tree / case.parts[0].name if case.parts else tree
+    git = agent_git_env(Repo(place), place, ctx.run.layout.excludes_file, record=ctx.git_record)
     command = wall_reviewer(
         ctx,
         launch,
@@ -268,7 +343,7 @@ def _write_launch(ctx: CellContext, reviewer: Reviewer, case: ReviewCase, folder
         folder,
         agent=settings.agents[reviewer.agent],
         tree=tree,
-        read=read,
+        read=(*read, *(part.repo.common_dir() for part in case.parts)),
     )
     write_launch_record(
         ctx,

@@ -138,7 +138,7 @@ def read_last_object(answer: str) -> Any:
 
 
 def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
-    table = _require_table(value, "the answer")
+    table = require_table(value, "the answer")
     issues = table.get("issues")
     if not isinstance(issues, list):
         raise UnreadableAnswer("`issues` must be a list")
@@ -148,19 +148,19 @@ def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
     if unknown:
         raise UnreadableAnswer(f"unknown field {unknown[0]!r}")
     found = tuple(_parse_issue(item, n) for n, item in enumerate(issues, start=1))
-    return ReviewerOpinion(reviewer, _require_text(table, "summary", ""), found)
+    return ReviewerOpinion(reviewer, require_text(table, "summary", ""), found)
 
 
 def _parse_issue(value: Any, number: int) -> ReviewIssue:
     here = f"issue {number}"
-    table = _require_table(value, here)
+    table = require_table(value, here)
     unknown = sorted(table.keys() - _FIELDS.keys())
     if unknown:
         raise UnreadableAnswer(f"{here}: unknown field {unknown[0]!r}")
     severity = table.get("severity")
     if severity not in list(Severity):
         raise UnreadableAnswer(f"{here}: severity {severity!r} is none of {', '.join(Severity)}")
-    title = _require_text(table, f"{here}: title")
+    title = require_text(table, f"{here}: title")
     if not title.strip():
         raise UnreadableAnswer(f"{here}: it has no title")
     places = table.get("places") or []
@@ -168,29 +168,31 @@ def _parse_issue(value: Any, number: int) -> ReviewIssue:
         raise UnreadableAnswer(f"{here}: `places` must be a list")
     return ReviewIssue(
         title[:300],
-        _require_text(table, f"{here}: description", "")[:TEXT],
+        require_text(table, f"{here}: description", "")[:TEXT],
         Severity(severity),
         tuple(_parse_place(place, here) for place in places[:50]),
-        _require_text(table, f"{here}: evidence", "")[:TEXT],
+        require_text(table, f"{here}: evidence", "")[:TEXT],
     )
 
 
 def _parse_place(value: Any, here: str) -> str:
-    table = _require_table(value, f"{here}: place")
+    table = require_table(value, f"{here}: place")
     line = table.get("line")
     if line is not None and (isinstance(line, bool) or not isinstance(line, int)):
         raise UnreadableAnswer(f"{here}: `line` must be a number")
-    path = _require_text(table, f"{here}: path")
+    path = require_text(table, f"{here}: path")
     return f"{path}:{line}" if line else path
 
 
-def _require_table(value: Any, what: str) -> dict[str, Any]:
+def require_table(value: Any, what: str) -> dict[str, Any]:
+    """A JSON object. Raises UnreadableAnswer."""
     if not isinstance(value, dict):
         raise UnreadableAnswer(f"{what} must be an object")
     return value
 
 
-def _require_text(table: Mapping[str, Any], what: str, default: str | None = None) -> str:
+def require_text(table: Mapping[str, Any], what: str, default: str | None = None) -> str:
+    """The text of a field, whose name is the last word of ``what``. Raises UnreadableAnswer."""
     value = table.get(what.rpartition(" ")[2], default)
     if not isinstance(value, str):
         raise UnreadableAnswer(f"{what} must be a text")

@@ -55,14 +55,14 @@ def end_repair(
     ctx: CellContext, done: ImplementRecord, marker: WorktreeMarker, phase: Phase
 ) -> None:
     """End the repair that a phase had begun, where the phase has nothing to prove any more; one
-    that came from the open pull request is carried out."""
+    that came from the open pull request or the audit is carried out."""
     attempt = author_attempt(ctx, done)
     record = (
         repairs.find_open_round(repairs.read_rounds(ctx.dir, attempt.number)) if attempt else None
     )
     if attempt is None or record is None or record.phase != phase:
         return
-    if record.asked_by == repairs.FOLLOW and record.origin == done.origin:
+    if record.asked_by in repairs.OUTSIDE and record.origin == done.origin:
         ensure_worktree(ctx, marker)
         carry_out_repair(ctx, attempt, marker, record)
     else:

@@ -10,8 +10,9 @@ checked again while it is green.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from orchestr.cell.proof.run_checks import evidence_row, result_details, run_sui
 from orchestr.cell.worktree.check_pool import CheckPool, lend_check_worktree
 from orchestr.cell.worktree.links_back import explain_links_back
 from orchestr.cell.worktree.wall import wall_checks
+from orchestr.checks.base import CheckResult
 from orchestr.checks.cache import ResultCache
 from orchestr.checks.suite import SuiteRequest, summarize_results
 from orchestr.errors import NotEvaluated, PhaseFailed
 from orchestr.files import read_json, write_json
-from orchestr.git.merge import merge_heads
+from orchestr.git.merge import MergedHeads, merge_heads
 from orchestr.git.repo import CommitId
 from orchestr.process.tree import kill_marked
 from orchestr.spec.checks import CheckDef, check_to_row
@@ -42,33 +44,30 @@ from orchestr.state.results import HeadRecord, ImplementOutcome, digest, read_tr
 FILE = "cross-checks.json"  # beside the cells
 
 
+@dataclass(frozen=True, slots=True)
+class CrossOutcome:
+    """What the cross checks of one repository came to. ``rows`` are kept, ``results`` are those
+    that were made now; ``conflicts``: the files in which the heads cannot be merged. ``missing``:
+    why nothing was evaluated."""
+
+    repo: str
+    passed: bool
+    told: str
+    rows: tuple[Mapping[str, Any], ...] = ()
+    results: tuple[CheckResult, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    missing: NotEvaluated | None = None
+
+
 def run_cross_checks(run: FeatureRun) -> None:
     """Check every repository that has cross checks and whose cells are all built.
 
     Raises PhaseFailed with what is red, Interrupted; NotEvaluated, which is no result and not kept.
     """
+    outcomes = check_merges(run)
+    missing = [one.missing for one in outcomes if one.missing is not None]
+    red = [f"{one.repo}: {one.told}" for one in outcomes if not one.passed and not one.missing]
     folder = run.layout.feature_dir(run.feature.name)
-    kept = _read_results(folder / FILE)
-    red: list[str] = []
-    missing: list[NotEvaluated] = []
-    for repo in dict.fromkeys(cross.repo for cross in run.feature.cross_checks):
-        cells = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
-        heads = [head for ctx in cells if (head := ctx.read_head()) is not None]
-        if not cells or len(heads) < len(cells):
-            continue  # a run of some cells only: the last of them brings it about
-        checks = _repo_checks(run, repo)
-        key = _result_key(run, heads, checks)
-        if kept.get(repo, {}).get("key") == key and kept[repo].get("passed") is True:
-            continue
-        try:
-            found = _check_merge(run, repo, cells[0], heads, checks)
-        except NotEvaluated as error:
-            missing.append(error)
-            continue
-        kept[repo] = {"key": key, **found}
-        write_json(folder / FILE, {"schema": 1, "repos": kept})
-        if not found["passed"]:
-            red.append(f"{repo}: {found['told']}")
     if red:
         raise PhaseFailed(
             f"cross checks of {run.feature.name} are red: {'; '.join(red)}",
@@ -77,6 +76,44 @@ def run_cross_checks(run: FeatureRun) -> None:
         )
     if missing:
         raise missing[0]
+
+
+def check_merges(run: FeatureRun) -> list[CrossOutcome]:
+    """The cross checks of every repository that has some and whose cells are all built: those that
+    are known to be green for these heads, and those that are made now. Raises Interrupted."""
+    folder = run.layout.feature_dir(run.feature.name)
+    kept = _read_results(folder / FILE)
+    found: list[CrossOutcome] = []
+    for repo in dict.fromkeys(cross.repo for cross in run.feature.cross_checks):
+        cells = [run.cell_context(c.name) for c in run.feature.cells if c.repo == repo]
+        heads = [head for ctx in cells if (head := ctx.read_head()) is not None]
+        if not cells or len(heads) < len(cells):
+            continue  # a run of some cells only: the last of them brings it about
+        checks = _repo_checks(run, repo)
+        key = _result_key(run, heads, checks)
+        known = kept.get(repo, {})
+        if known.get("key") == key and known.get("passed") is True:
+            found.append(CrossOutcome(repo, True, str(known.get("told")), tuple(known["rows"])))
+            continue
+        try:
+            outcome, commit = _check_merge(run, repo, cells[0], heads, checks)
+        except NotEvaluated as error:
+            found.append(CrossOutcome(repo, False, error.message, missing=error))
+            continue
+        kept[repo] = {"key": key, "passed": outcome.passed, "told": outcome.told}
+        kept[repo] |= ({"commit": commit} if commit else {}) | {"rows": list(outcome.rows)}
+        write_json(folder / FILE, {"schema": 1, "repos": kept})
+        found.append(outcome)
+    return found
+
+
+def merge_cell_heads(ctx: CellContext, heads: Sequence[HeadRecord]) -> MergedHeads:
+    """The merge of the heads of all cells in the repository of ``ctx``. Raises GitError."""
+    changed = [
+        CommitId(h.head) for h in heads if h.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
+    ]
+    unsigned = ctx.repo.with_config({"commit.gpgSign": "false"})  # it never leaves this machine
+    return merge_heads(unsigned, changed or [CommitId(heads[0].head)])
 
 
 def cross_check_results(run: FeatureRun) -> list[tuple[str, dict[str, Any], bool]]:
@@ -130,17 +167,14 @@ def _check_merge(
     ctx: CellContext,
     heads: list[HeadRecord],
     checks: tuple[CheckDef, ...],
-) -> dict[str, Any]:
-    """What came out, as it is kept."""
-    changed = [
-        CommitId(h.head) for h in heads if h.outcome is not ImplementOutcome.NO_CHANGE_NEEDED
-    ]
-    unsigned = ctx.repo.with_config({"commit.gpgSign": "false"})  # it never leaves this machine
-    merged = merge_heads(unsigned, changed or [CommitId(heads[0].head)])
+) -> tuple[CrossOutcome, str]:
+    """What came out, and the commit that was checked. Raises NotEvaluated, Interrupted."""
+    merged = merge_cell_heads(ctx, heads)
     if merged.commit is None:
         names = _blamed_cells(run, repo, {str(merged.ours), str(merged.theirs)})
         files = ", ".join(merged.conflicts[:5])
-        return {"passed": False, "told": f"{names} conflict in {files}", "rows": []}
+        told = f"{names} conflict in {files}"
+        return CrossOutcome(repo, False, told, conflicts=merged.conflicts), ""
     logs = run.layout.feature_dir(run.feature.name) / "cross-checks" / repo
     cache = ResultCache(run.layout.state / "cache" / "checks")
     with (
@@ -190,12 +224,9 @@ def _check_merge(
                 hint=f"provide what is missing (logs in {logs}), then: "
                 f"orchestr run {run.feature.name} (no agent starts for it)",
             )
-    return {
-        "passed": all(result.passed for result in results),
-        "told": summarize_results(results),
-        "commit": merged.commit,
-        "rows": [evidence_row(result) for result in results],
-    }
+    passed, told = all(result.passed for result in results), summarize_results(results)
+    rows = tuple(evidence_row(result) for result in results)
+    return CrossOutcome(repo, passed, told, rows, tuple(results)), str(merged.commit)
 
 
 def _tell_wait(run: FeatureRun, repo: str, reason: str | None) -> None:

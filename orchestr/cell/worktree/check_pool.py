@@ -10,8 +10,9 @@ make a landing green.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +67,24 @@ def lend_check_worktree(
 def pool_folder(layout: WorkspaceLayout, pool: CheckPool, repo: str) -> Path:
     """Where a pool's worktrees of a repository lie."""
     return layout.state / pool / repo
+
+
+def locate_checkout_file(
+    layout: WorkspaceLayout, repos: Iterable[str], cells: Iterable[CellContext], path: str
+) -> tuple[str, str] | None:
+    """The repository, and the path in it, of an absolute path in a check worktree of one of
+    ``repos`` or in the worktree of one of ``cells``; None for other places of this machine."""
+    for name in repos:
+        for pool in CheckPool:
+            folder = pool_folder(layout, pool, name)
+            for root in dict.fromkeys((str(folder), str(folder.resolve()))):
+                if found := re.match(rf"{re.escape(root)}/\d+/(.+)", path):
+                    return name, found[1]
+    for ctx in cells:
+        for root in dict.fromkeys((str(ctx.worktree), str(ctx.worktree.resolve()))):
+            if path.startswith(f"{root}/"):
+                return ctx.cell.repo, path[len(root) + 1 :]
+    return None
 
 
 def _take_place(

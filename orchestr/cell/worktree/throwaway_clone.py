@@ -9,11 +9,32 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import YES_OR_NO_REMOTE
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutPart:
+    """One of several clones that lie side by side: its folder's name, what it shows."""
+
+    name: str
+    repo: Repo
+    commit: CommitId
+
+
+def clone_side_by_side(parts: Sequence[CheckoutPart], tree: Path) -> Path:
+    """A folder with a clone for each part, none of which can be written to."""
+    remove_clone(tree)
+    tree.mkdir(parents=True)
+    for part in parts:
+        clone_at_commit(part.repo, part.commit, tree / part.name)
+    _set_writable(tree, write=False)
+    return tree
 
 
 def clone_at_commit(source: Repo, commit: CommitId, tree: Path) -> Path:

@@ -16,18 +16,20 @@ from urllib.parse import urlsplit
 
 from orchestr.checks.base import CheckFailed, CheckUnavailable, CheckVerdict, Failure
 from orchestr.checks.definition import CheckDefinition
-from orchestr.spec.check_field_types import (
-    PLACEHOLDER,
-    PORT_NAMES,
-    check_url_variables,
-    needs_port_variable,
+from orchestr.checks.service_fields import (
+    ANSWERS,
+    STARTED_PORTS,
+    ServiceReadiness,
+    fill_ports,
+    require_start,
+    service_environment,
 )
+from orchestr.spec.check_field_types import check_url_variables, needs_port_variable
 from orchestr.spec.checks import Pairs
 from orchestr.spec.fields import (
     Argv,
     BadValue,
     Doc,
-    Duration,
     HeaderName,
     Json,
     Line,
@@ -42,16 +44,6 @@ if TYPE_CHECKING:
     from orchestr.checks.room import CheckContext
 
 SHOWN = 8192  # characters of an answer
-# What a service that is started finds, also in a cell without ports.
-STARTED_PORTS = {"PORT", "BACKEND_PORT", "FRONTEND_PORT", "ORCHESTR_PORT_0"}
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceReadiness:
-    """How to know that a service answers. No ``path``: its port takes connections."""
-
-    path: Annotated[UrlPath | None, Doc("asked until it answers", "/health")] = None
-    timeout: Annotated[Duration, Doc("how long it may take to answer", "30s")] = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +61,7 @@ class ApiProbeCheck(CheckDefinition):
     ready: Annotated[
         ServiceReadiness,
         Doc("when the service can be asked", {"path": "/health", "timeout": "10s"}),
-    ] = ServiceReadiness()
+    ] = ANSWERS
     method: Annotated[
         Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], Doc("of the request")
     ] = "GET"
@@ -93,9 +85,7 @@ class ApiProbeCheck(CheckDefinition):
         """One address; a service that is waited for is one that is started; JSON as text."""
         if (given.get("path") is None) == (given.get("url") is None):
             raise BadValue("needs `path` or `url`, and not both", "write `path: /health`")
-        if given.get("ready") is not None and given.get("start") is None:
-            hint = "name the service: `start: [make, serve]`"
-            raise BadValue("needs `start`", hint, field=("ready",))
+        require_start(given)
         check_url_variables(given.get("url"), given.get("env", ()), "url")
         fields = dict(given)
         body = given.get("body")
@@ -122,16 +112,12 @@ class ApiProbeCheck(CheckDefinition):
 
     def run_and_judge(self, room: CheckContext) -> CheckVerdict:
         from orchestr.checks import http, service
-        from orchestr.checks.room import port_variables
 
-        env = dict(room.env)
-        if "BACKEND_PORT" not in env:
-            if self.path is not None and not self.start:
-                raise CheckUnavailable(
-                    "`path` has no port: write `ports: true` in the cell, or use `url`"
-                )
-            env = {**port_variables((service.find_free_port(),)), **env}
-        env.setdefault("PORT", env["BACKEND_PORT"])
+        if "BACKEND_PORT" not in room.env and self.path is not None and not self.start:
+            raise CheckUnavailable(
+                "`path` has no port: write `ports: true` in the cell, or use `url`"
+            )
+        env = service_environment(room)
         base = f"http://127.0.0.1:{env['BACKEND_PORT']}"
         url = (
             base + self.path if self.path is not None else http.fill_variables(self.url or "", env)
@@ -140,7 +126,7 @@ class ApiProbeCheck(CheckDefinition):
         with ExitStack() as stack:
             if self.start:
                 root = base if port is None else f"http://127.0.0.1:{port}"
-                argv = [_fill_ports(word, env) for word in self.start]
+                argv = [fill_ports(word, env) for word in self.start]
                 started = service.running_service(room, argv, env, root, port, self.ready)
                 stack.enter_context(started)
             return self._request_and_compare(room, url)
@@ -187,11 +173,6 @@ class ApiProbeCheck(CheckDefinition):
         if self.body is not None:
             words += ["-d", self.body]
         return Failure(self.name, message=message, command=shlex.join(words))
-
-
-def _fill_ports(word: str, env: dict[str, str]) -> str:
-    """``${BACKEND_PORT}`` and its like are filled in; everything else is the program's."""
-    return PLACEHOLDER.sub(lambda m: env.get(m[1], m[0]) if m[1] in PORT_NAMES else m[0], word)
 
 
 def _local_port(url: str) -> int | None:

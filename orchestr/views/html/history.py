@@ -170,6 +170,8 @@ def landing_entries(page: FeaturePage) -> list[LandingEntry]:
         if state is CellState.DONE:
             red = status.red_cross_checks
             why = f"cross checks in {red[0].repo} are red" if red else "ready: orchestr land"
+            if not red and status.is_red_together:
+                why = "the audit is red"
         elif state is CellState.ROLLED_BACK:
             why = f"rolled back; to land it again: orchestr land {status.feature.name} --again"
         elif state in _STUCK:

@@ -21,8 +21,8 @@ from orchestr.spec.own_phases import merge_orders
 from orchestr.spec.phases import Phase
 from orchestr.state.states import CellState, FeatureState
 from orchestr.state.timeline import SpanKind
+from orchestr.views.html import audit, escape, history, sections
 from orchestr.views.html import costs as money
-from orchestr.views.html import escape, history, sections
 from orchestr.views.html.model import CellEvidence, FeaturePage
 from orchestr.views.html.section_records import CellRow, StateBadge
 from orchestr.views.model import lock_lines, next_command
@@ -138,6 +138,7 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "surprises": status.view.surprises,
         "away": status.view.forge_away,
         "cross": history.cross_check_entries(page),
+        "audit": audit.audit_entry(page.status.audit),
         "lock": lock_lines(status),
         "landings": history.landing_entries(page),
         "conflicts": history.conflict_entries(page),

@@ -23,6 +23,7 @@ from orchestr.state.event_details import (
     AttemptLimited,
     AttemptOpened,
     AttemptStarted,
+    AuditDone,
     CellAdopted,
     CellAmended,
     CellForgotten,
@@ -63,6 +64,7 @@ from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowN
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
+from orchestr.state.phase_marks import is_own_phase
 from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
@@ -176,7 +178,10 @@ def _event_words(event: Event) -> list[str]:
             first = why.endswith((" yet", "not done yet")) if why else True
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
         case PhaseDone():
-            return [] if event.phase != "implement" else [_done_words(details)]
+            if details.outcome == "skipped":
+                return [f"passed over: {headline(details.reason)}"]
+            shown = event.phase == "implement" or is_own_phase(event.phase)
+            return [_done_words(details)] if shown else []
         case PhaseStopped() if details.state == "approval":
             return []  # it was asked for
         case ApprovalAsked():
@@ -228,6 +233,12 @@ def _event_words(event: Event) -> list[str]:
             return [] if outcome == "changed" else [f"repair {outcome}: {detail}".rstrip(": ")]
         case ReviewDone():
             return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
+        case AuditDone():
+            told = f"audit: {_text(details.verdict)}: {_text(details.told)}"
+            owners = ", ".join(map(str, details.owners or ()))
+            more = f"; repaired by {owners}" if owners else ""
+            stop = _text(details.stop)
+            return [f"{told}{more}{f' ({stop})' if stop else ''}"]
         case AttemptAdopted():
             return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
         case AttemptLimited():
@@ -258,7 +269,7 @@ def _event_words(event: Event) -> list[str]:
         case LandRepair():
             return [f"repair {_count(details.number)}: {headline(details.reason)}"]
         case LandAllowed():
-            return [f"may land in spite of red cross checks: {headline(details.reason)}"]
+            return [f"may land in spite of what is red: {headline(details.reason)}"]
         case LandDone():
             more = describe_resolved(details)
             return [f"landed on {_text(details.target)} at {_text(details.commit)[:10]}{more}"]

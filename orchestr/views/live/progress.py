@@ -53,7 +53,14 @@ class CellLabels:
 
     def __init__(self, plans: Sequence[FeaturePlan]) -> None:
         self.many = len(plans) > 1
-        self.width = max((len(self(p.feature, c.name)) for p in plans for c in p.cells), default=0)
+        self.width = max(
+            (
+                len(self(p.feature, name))
+                for p in plans
+                for name in (*(c.name for c in p.cells), *p.steps)
+            ),
+            default=0,
+        )
 
     def __call__(self, feature: str, cell: str) -> str:
         return f"{feature}:{cell}" if self.many else cell

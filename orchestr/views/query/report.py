@@ -230,6 +230,7 @@ def redact_status(status: FeatureStatus, hide: Redact) -> FeatureStatus:
         status,
         facts=facts,
         cross=cross,
+        audit=status.audit.redacted(hide) if status.audit is not None else None,
         feature=replace(status.feature, title=hide(status.feature.title), cells=cells),
         view=replace(status.view, cells=views, forge_away=away),
     )

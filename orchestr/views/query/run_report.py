@@ -146,6 +146,7 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             CrossCheckLine(one.repo, one.passed, one.told, one.commit, one.logs)
             for one in status.cross
         ),
+        audit=status.audit,
         spec_lock=tuple(lock_lines(status)),
         landing=tuple(_list_landings(run.feature.name, mine, frame)),
         follow=tuple(run_events.list_follow_lines(mine)),

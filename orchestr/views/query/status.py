@@ -26,6 +26,7 @@ from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
 from orchestr.tasks.stale import stale_phases
 from orchestr.views.model import CellFacts, CrossFacts, FeatureStatus
+from orchestr.views.query.audit import audit_facts
 from orchestr.views.query.spec_lock import lock_facts
 
 
@@ -40,8 +41,10 @@ def feature_status(run: FeatureRun, *, fresh: bool = True) -> FeatureStatus:
             p.name: cell_facts(run.cell_context(p.name), view.cell(p.name)) for p in run.plan.cells
         }
     cross, removed = cross_check_facts(run), tuple(removed_cells_of(run))
-    lock = lock_facts(run)
-    return FeatureStatus(run.feature, run.plan, view, facts, live, cross, removed, lock)
+    return FeatureStatus(
+        run.feature, run.plan, view, facts, live, cross, removed, lock_facts(run),
+        audit=audit_facts(run),
+    )  # fmt: skip
 
 
 def cross_check_facts(run: FeatureRun) -> tuple[CrossFacts, ...]:

@@ -120,6 +120,7 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
         if cell.touched or cell.open:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
+    yield _audit_block(feature)
     yield _list("Spec lock", feature.spec_lock)
     yield _list("What it took, against p10 to p90 of before", forecast_words(feature.forecast))
     yield _landing_block(feature)
@@ -225,6 +226,21 @@ def _cross_block(feature: FeatureReport) -> str:
             for one in feature.cross_checks
         ),
     )
+
+
+def _audit_block(feature: FeatureReport) -> str:
+    audit = feature.audit
+    if audit is None:
+        return ""
+    if not audit.verdict:
+        return _list("Audit", ["not made for these heads"])
+    lines = [audit.told]
+    for one in audit.findings:
+        where = f" in {', '.join(one.places)}" if one.places else ""
+        more = "; ".join(filter(None, (one.detail, one.outcome)))
+        lines.append(f"{one.state}: {one.statement} ({one.source}){where}"
+                     + (f": {more}" if more else ""))  # fmt: skip
+    return _list("Audit", lines)
 
 
 def _landing_block(feature: FeatureReport) -> str:

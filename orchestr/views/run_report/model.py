@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestr.errors import ExitCode
 from orchestr.state.states import CellState
+from orchestr.views.audit import AuditFacts
 from orchestr.views.run_report.forecast import ForecastLine
 
 DONE = "done"  # the token that a report ends with where nothing is left
@@ -221,11 +222,19 @@ class FeatureReport:
     forge_away: dict[str, str] = field(default_factory=dict)
     forge: dict[str, Any] = field(default_factory=dict)
     forecast: tuple[ForecastLine, ...] = ()
+    audit: AuditFacts | None = None
+
+    @property
+    def is_red_together(self) -> bool:
+        """Whether cross checks or the audit are red."""
+        crossed = any(cross.passed is False for cross in self.cross_checks)
+        return crossed or (self.audit is not None and self.audit.is_red)
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """The next command of an open cell; ``cell`` is FEATURE:CELL, or FEATURE for cross checks."""
+    """The next command of an open cell; ``cell`` is FEATURE:CELL, or FEATURE for what is red of the
+    whole."""
 
     cell: str
     command: str
@@ -259,7 +268,7 @@ class RunReport:
 
     @property
     def next_steps(self) -> tuple[NextStep, ...]:
-        """A command for each open cell, and for red cross checks; nothing when all is done."""
+        """A command for each open cell, and for what is red of the whole; none when all is done."""
         found = [
             NextStep(f"{one.name}:{cell.name}", cell.next)
             for one in self.features
@@ -269,7 +278,7 @@ class RunReport:
         found += [
             NextStep(one.name, f"orchestr run {one.name}")
             for one in self.features
-            if any(cross.passed is False for cross in one.cross_checks)
+            if one.is_red_together
         ]
         return tuple(found)
 

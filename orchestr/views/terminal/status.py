@@ -16,7 +16,6 @@ from orchestr.state.replay import CellState, CellView
 from orchestr.state.results import PlanDeviation
 from orchestr.views.model import (
     FeatureStatus,
-    cross_lines,
     describe_activity,
     lock_lines,
     next_command,
@@ -25,6 +24,7 @@ from orchestr.views.model import (
     spending_words,
     word_for_now,
 )
+from orchestr.views.terminal.audit import audit_json, last_step_lines
 from orchestr.views.terminal.conflicts import conflict_lines, conflicts_json
 from orchestr.views.terminal.text import (
     clean_line,
@@ -69,6 +69,7 @@ def _feature_json(status: FeatureStatus) -> dict[str, Any]:
             {"repo": c.repo, "passed": c.passed, "told": c.told or None, "commit": c.commit or None}
             for c in status.cross
         ],
+        **({"audit": audit_json(status.audit)} if status.audit is not None else {}),
         "lock": None if status.lock is None else asdict(status.lock),
         "conflicts": conflicts_json(status.forecast),
         "removed": [
@@ -211,7 +212,7 @@ def _feature_text(status: FeatureStatus, now: datetime, colour: bool, columns: i
     for cell in status.plan.cells:
         lines += _note_lines(status, cell.name)
     lines += [f"  {line}" for line in proof_lines(status, [c.name for c in status.plan.cells])]
-    lines += [f"  {line}" for line in (*cross_lines(status), *lock_lines(status))]
+    lines += [f"  {line}" for line in (*last_step_lines(status), *lock_lines(status))]
     lines += conflict_lines(status.forecast, status.feature.name, indent="  ")
     for gone in status.removed:
         lines.append(f"  {clean_line(gone.description)}")

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.replay import CellState, CellView
-from orchestr.views.model import FeatureStatus, cross_lines, proof_lines, spending_words
+from orchestr.views.model import FeatureStatus, proof_lines, spending_words
+from orchestr.views.terminal.audit import last_step_lines
 from orchestr.views.terminal.text import (
     clean_line,
     format_count,
@@ -56,7 +57,7 @@ def summary_text(
         if selected is None or (status.feature.name, cell.name) in selected
     ]
     if not any(_was_touched(s, n) for s, n in shown) and all(
-        s.cell_state(n).is_good and not s.red_cross_checks for s, n in shown
+        s.cell_state(n).is_good and not s.is_red_together for s, n in shown
     ):
         ready = [n for s, n in shown if s.cell_state(n) is not CellState.IGNORED]
         left = len(shown) - len(ready)
@@ -67,8 +68,8 @@ def summary_text(
         lines += _trouble_lines(status, name)
     for status in {id(s): s for s, _ in shown}.values():
         waits = [one for one in status.cross if one.passed is None]
-        if status.red_cross_checks or waits:
-            lines += ["", *cross_lines(status)]
+        if status.is_red_together or waits or status.audit is not None:
+            lines += ["", *last_step_lines(status)]
     for status in {id(s): s for s, _ in shown}.values():
         notes = proof_lines(status, [name for one, name in shown if one is status])
         lines += ["", *notes] if notes else []

@@ -1,8 +1,10 @@
-"""Further rounds of a run, after cells were blocked on a contract with `amend: auto`.
+"""Further rounds of a run: after cells were blocked on a contract with `amend: auto`, and after an
+audit has sent work back.
 
 A round is one pass of doit over the tasks. Cells that failed or wait for a person in it, and those
-behind them, stand still from then on: nothing is tried twice in a run. The rounds end, because a
-contract is amended a bounded number of times for a cell.
+behind them, stand still from then on, and so does an audit that ended red: nothing is tried twice
+in a run. The rounds end, because a contract is amended a bounded number of times for a cell, and an
+audit sends work back a bounded number of times.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 from orchestr.cell.auto_amendment import grant_amendments
 from orchestr.plan.dag import FeaturePlan
+from orchestr.run.audit_rounds import repeat_audited
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.reporter import Reporter
 from orchestr.run.workspace import Target
@@ -20,11 +23,16 @@ from orchestr.tasks.generate import CellSelection
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round builds. ``left``: whether cells stand still that an earlier one left undone."""
+    """What a round builds. ``stuck``: by feature what stands still since an earlier one."""
 
     selections: dict[str, CellSelection]
     tasks: tuple[str, ...]
-    left: bool
+    stuck: dict[str, frozenset[str]]
+
+    @property
+    def left(self) -> bool:
+        """Whether something stands still that an earlier round left undone."""
+        return any(self.stuck.values())
 
 
 def hand_over_waiting(goals: Sequence[FeatureGoals]) -> list[str]:
@@ -36,19 +44,23 @@ def hand_over_waiting(goals: Sequence[FeatureGoals]) -> list[str]:
     ]
 
 
-def plan_next_round(goals: Sequence[FeatureGoals], reporter: Reporter) -> Round | None:
-    """The round after one that ``reporter`` has seen, None when no amendment was handed over."""
-    if not reporter.amending or not hand_over_waiting(goals):
+def plan_next_round(
+    goals: Sequence[FeatureGoals], reporter: Reporter, before: Round | None = None
+) -> Round | None:
+    """The round after ``before``, which ``reporter`` has seen (None: the first one). None when no
+    amendment was handed over and no audit has sent work back."""
+    amended = bool(reporter.amending) and bool(hand_over_waiting(goals))
+    if not repeat_audited(goals) and not amended:
         return None
-    selections, tasks, left = {}, [], False
+    selections, tasks, every = {}, [], {}
     for goal in goals:
         name = goal.run.feature.name
         stuck = find_stuck_cells(goal.run.plan, reporter.stuck_cells(name))
-        still = goal.selection.still | stuck
-        selections[name] = CellSelection(still, goal.selection.ignore_deps)
-        left |= bool(stuck)
+        stuck |= before.stuck[name] if before is not None else frozenset()
+        selections[name] = CellSelection(goal.selection.still | stuck, goal.selection.ignore_deps)
+        every[name] = stuck
         tasks += list_round_tasks(goal, stuck)
-    return Round(selections, tuple(tasks), left)
+    return Round(selections, tuple(tasks), every)
 
 
 def find_stuck_cells(plan: FeaturePlan, failed: Iterable[str]) -> frozenset[str]:

@@ -1,0 +1,156 @@
+"""`audit.json`: what the last audit of a feature found, for exactly these heads, and its series.
+
+A series is the audits of one loop: red, repaired, audited again. It is open from the first round
+that sends work back until the audit is green or no round is tried any more; the next run then
+begins another one. ``pending`` are the repairs that were decided on and are not all opened yet: the
+record is written first, `orchestr.audit.send_back` opens them, also after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestr.audit.decide import FindingFate, SeriesState
+from orchestr.audit.findings import Finding, Verdict
+from orchestr.cell.agent.goal import describe_goal, list_structure
+from orchestr.cell.context import FeatureRun
+from orchestr.cell.inputs import reviewer_model_of
+from orchestr.cell.phases.cross_checks import cross_check_digest
+from orchestr.codec import ExtensibleRecord, Record, read_json_record, write_json_record
+from orchestr.errors import SpecError
+from orchestr.spec.lock import find_chain_fault, read_spec_lock
+from orchestr.spec.records import Feature
+from orchestr.state.results import digest
+
+FILE = "audit.json"  # beside the cells
+
+
+class PendingRepair(Record, frozen=True):
+    """A repair to open: of which cell, for which head, for which findings (``why``: one line).
+    ``red`` is a digest of its own, by which the round is found again."""
+
+    cell: str
+    head: str
+    red: str
+    why: str
+    words: str
+
+
+class AuditRound(Record, frozen=True, kw_only=True):
+    """One round of the series: what was red, and who was asked to repair it."""
+
+    red: str
+    owners: tuple[str, ...]
+    at: str = ""
+
+
+class AuditRecord(ExtensibleRecord, frozen=True, kw_only=True):
+    """One audit. ``fates`` are those of the findings, in their order; ``stop`` says why the series
+    ended red, ``cap`` why it is partial at best. ``commits``: repository -> the merge that was
+    judged."""
+
+    key: str
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    fates: tuple[FindingFate, ...] = ()
+    stop: str = ""
+    cap: str = ""
+    commits: Mapping[str, str] = {}
+    at: str = ""
+    rounds: tuple[AuditRound, ...] = ()
+    is_open: bool = False
+    pending: tuple[PendingRepair, ...] = ()
+
+    @property
+    def is_green(self) -> bool:
+        """Whether the feature is certified."""
+        return self.verdict is Verdict.PASSED
+
+    @property
+    def series(self) -> SeriesState:
+        """What the series has done; nothing where it is over."""
+        if not self.is_open or not self.rounds:
+            return SeriesState()
+        repairs = sum(len(one.owners) for one in self.rounds)
+        return SeriesState(len(self.rounds), repairs, self.rounds[-1].red)
+
+
+def audit_file(run: FeatureRun) -> Path:
+    """Where the record of a feature is."""
+    return run.layout.feature_dir(run.feature.name) / FILE
+
+
+def read_audit(run: FeatureRun) -> AuditRecord | None:
+    """The record; None when there is none, or none that can be read."""
+    return read_json_record(audit_file(run), AuditRecord)
+
+
+def write_audit(run: FeatureRun, record: AuditRecord) -> None:
+    """Write the record, durably."""
+    write_json_record(audit_file(run), record)
+
+
+def read_current_audit(run: FeatureRun) -> AuditRecord | None:
+    """The record, if it is of the heads as they are now and of the same audit."""
+    record = read_audit(run)
+    return record if record is not None and record.key == audit_key(run) else None
+
+
+def audit_key(run: FeatureRun) -> str:
+    """What an audit is valid for: every cell's head and tree, and all that it judges by."""
+    feature = run.feature
+    heads = [(cell.name, run.cell_context(cell.name).read_head()) for cell in feature.cells]
+    auditors = [[one.agent, one.name, reviewer_model_of(run, one)] for one in feature.auditors]
+    return digest(
+        [[name, head.head if head else None, head.tree if head else None] for name, head in heads],
+        cross_check_digest(run),
+        auditors,
+        describe_goal(feature),
+        list(feature.scenarios),
+        find_cap(run),
+    )
+
+
+def list_statements(feature: Feature) -> tuple[str, ...]:
+    """What auditors judge, one by one: `done_means` and the parts of `structure`; where the spec
+    has neither, its scenarios, else the whole."""
+    found = [text.strip() for text in feature.done_means]
+    if feature.structure is not None:
+        found += [f"from outside, it has {line}" for line in list_structure(feature.structure)]
+    found = found or [text.strip() for text in feature.scenarios]
+    return tuple(dict.fromkeys(found)) or ("what the cells were asked for is done, and fits",)
+
+
+def find_cap(run: FeatureRun) -> str:
+    """Why the verdict is partial at best: the chain of the spec's lock is broken, or it cannot be
+    read. "" for a whole chain, and for a spec without a lock."""
+    path = run.layout.root / run.feature.lock_path
+    if not path.exists():
+        return ""
+    try:
+        lock = read_spec_lock(path)
+    except SpecError as error:
+        return f"the lock of the spec cannot be read: {error.message}"
+    fault = find_chain_fault(lock) if lock is not None else None
+    return f"the chain of the spec's lock is broken: {fault}" if fault else ""
+
+
+def explain_missing_audit(run: FeatureRun) -> str:
+    """Why the next run would make the audit; "" when it would not, or there is none."""
+    if not run.feature.has_audit:
+        return ""
+    record = read_current_audit(run)
+    if record is None:
+        return "audit: not made for these heads"
+    if record.is_green:
+        return ""
+    return f"audit: {describe_audit(record)}"
+
+
+def describe_audit(record: AuditRecord) -> str:
+    """`failed: 3 passed, 1 failed`; the reason of the cap where that is the cause."""
+    states = [str(one.state) for one in record.findings]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    why = f" ({record.cap})" if record.cap and record.verdict is Verdict.PARTIAL else ""
+    return f"{record.verdict}: {counts or 'nothing was evaluated'}{why}"

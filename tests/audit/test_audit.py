@@ -1,0 +1,146 @@
+"""The audit from outside: red, repaired at its cause in another cell, certified, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.audit.house import (
+    BAD,
+    CELLS,
+    CORE,
+    CROSS,
+    GREETS,
+    SITE,
+    WORK,
+    audited,
+    finding,
+    judge,
+    read_record,
+)
+from tests.conftest import git
+from tests.crash.house import FEATURE, House, both
+
+
+def read_status(house: House) -> dict[str, Any]:
+    (found,) = json.loads(house.run("status", FEATURE, "--json", code=0).stdout)["features"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_red_audit_is_repaired_at_its_cause_in_another_cell(tmp_path: Path) -> None:
+    house = audited(tmp_path / "w", cross_checks=[CROSS])
+    done = house.run("run", FEATURE, code=0)
+    assert "audit: failed: 2 failed; repaired by core" in done.stderr, both(done)
+    assert house.starts() == [
+        "core first", "site first", "audit by eve", "core 1", "site first", "audit by eve",
+    ]  # fmt: skip
+    words = (house.cell_dir(CORE) / "attempts/1/rounds/1.md").read_text()
+    assert "greets is green: failed (cross checks in app)" in words  # with the evidence of both
+    assert "no hello" in words and f"{GREETS}: failed (auditor eve)" in words
+    assert "Where: lib/greeting.txt" in words
+    record = read_record(house)
+    assert (record["verdict"], record["is_open"]) == ("passed", False)
+    assert house.pr(CORE)["head_sha"] == house.head(CORE, "lib")
+    shown = house.run("run", FEATURE, code=0).stdout  # up to date: nothing is paid again
+    assert "nothing to be done" in shown and len(house.starts()) == 6
+    state = read_status(house)
+    assert state["state"] == "done" and state["audit"]["verdict"] == "passed"
+    kinds = [e["data"]["verdict"] for e in house.journal(FEATURE, "audit.done")]
+    assert kinds == ["failed", "passed"]
+    house.sound()
+
+
+def test_an_audit_without_repairs_certifies_only(tmp_path: Path) -> None:
+    house = audited(tmp_path / "w", repair={"audit": 0})
+    red = house.run("run", f"feature:{FEATURE}:audit", code=1)
+    assert "no repairs are allowed" in red.stderr and "the audit of demo is failed" in red.stderr
+    assert house.starts() == ["core first", "site first", "audit by eve"]
+    state = read_status(house)
+    assert state["state"] == "failed"
+    (row,) = state["audit"]["findings"]
+    assert (row["state"], row["fate"], row["owners"]) == ("failed", "stopped", [CORE])
+    for words in (["land", FEATURE], ["land", FEATURE, "--dry-run"]):
+        refused = house.run(*words, code=1)
+        assert "audit failed: 1 failed" in refused.stderr and "--allow-red" in refused.stderr
+    told = house.run("explain", f"{FEATURE}:audit", code=0).stdout
+    assert GREETS in told and "no further repair: no repairs are allowed" in told
+    assert "✗ audit: failed: 1 failed" in house.run("plan", FEATURE, code=0).stdout
+    assert "audit: failed" in house.run("info", f"{FEATURE}:audit", code=1).stdout
+    assert f"{FEATURE}:audit" in house.run("list", "--all", code=0).stdout
+    house.run("report", FEATURE, code=0)
+    red = house.run("run", FEATURE, code=1)  # known: the auditor is not paid again
+    assert len(house.starts()) == 3
+    assert house.run("clean", f"{FEATURE}:audit", code=2).stderr.count("last step of demo") == 1
+    asked = house.run("land", FEATURE, "--allow-red", code=2)
+    assert "in spite of this: audit failed" in asked.stderr
+    house.run("land", FEATURE, "--allow-red", "--yes", code=0)
+    (event,) = house.journal(FEATURE, "land.allowed")
+    assert "audit failed" in event["data"]["reason"]
+    assert read_status(house)["state"] == "landed"
+
+
+def test_the_same_red_ends_the_loop_and_what_needs_a_person_stays(tmp_path: Path) -> None:
+    other = json.loads(BAD)
+    other["findings"].append(
+        {"statement": "the licence is right", "state": "failed", "detail": "", "evidence": "GPL",
+         "places": [{"repo": "lib", "path": "COPYING", "line": None}]}
+    )  # fmt: skip
+    answer = json.dumps(other)
+    wrong = {**WORK, CORE: 'echo "moin $ORCHESTR_ROUND" > greeting.txt\n'}
+    house = audited(tmp_path / "w", auditor=f"echo '{answer}'\n", work=wrong)
+    red = house.run("run", FEATURE, code=1)
+    assert "the same is red after the last repair" in red.stderr, both(red)
+    assert [line for line in house.starts() if line.startswith("core")] == ["core first", "core 1"]
+    fates = [(one["fate"], one["owners"]) for one in read_status(house)["audit"]["findings"]]
+    assert fates == [("stopped", [CORE]), ("needs_person", [])]
+    assert "no cell owns lib/COPYING" in house.run("status", FEATURE, code=0).stdout
+
+
+def test_what_was_not_evaluated_starts_no_repair_and_is_asked_again(tmp_path: Path) -> None:
+    blind = finding("failed", ("lib", "greeting.txt"), evidence=" ")
+    house = audited(tmp_path / "w", auditor=f"echo '{blind}'\n")
+    red = house.run("run", FEATURE, code=1)
+    assert "called failed without evidence" in house.run("status", FEATURE, code=0).stdout
+    assert house.starts() == ["core first", "site first", "audit by eve"], both(red)
+    good = finding("passed", evidence="")
+    (house.agents / "auditor.sh").write_text(f"echo '{good}'\n")
+    house.run("run", FEATURE, code=0)
+    assert house.starts()[3:] == ["audit by eve"]
+
+
+def test_cross_checks_alone_are_repaired_where_a_spec_says_so(tmp_path: Path) -> None:
+    house = audited(
+        tmp_path / "w", auditors=None, done_means=None, cross_checks=[CROSS], repair={"audit": 1}
+    )
+    house.run("run", FEATURE, code=0)
+    assert house.starts() == ["core first", "site first", "core 1", "site first"]
+    house.spec(CELLS, cross_checks=[CROSS])  # without an audit: as ever
+    house.run("run", FEATURE, code=0)
+    assert "audit" not in read_status(house) and len(house.starts()) == 4
+
+
+def test_an_auditor_changes_nothing_of_the_work(tmp_path: Path) -> None:
+    """One that finds a cell's clone and moves its branch: undone, and its answer does not count."""
+    house = audited(tmp_path / "w", auditor="true\n")
+    clone = house.repos / "lib"
+    moves = f"git -C {clone} update-ref refs/heads/T-1-core $(git -C {clone} rev-parse main)\n"
+    (house.agents / "auditor.sh").write_text(moves + f"echo '{finding('passed', evidence='')}'\n")
+    before = house.run("run", f"{FEATURE}:{SITE}", code=0)
+    head = git(clone, "rev-parse", "T-1-core")
+    red = house.run("run", FEATURE, code=1)
+    assert "the answers of its auditors do not count" in red.stderr, both(before) + both(red)
+    assert git(clone, "rev-parse", "T-1-core") == head
+    (house.agents / "auditor.sh").write_text(judge(BAD))
+    house.run("run", FEATURE, code=0)
+
+
+def test_a_broken_lock_makes_it_partial_at_best(tmp_path: Path) -> None:
+    house = audited(tmp_path / "w", auditor=f"echo '{finding('passed', evidence='')}'\n")
+    house.run("run", FEATURE, code=0)
+    (house.root / "specs" / f"{FEATURE}.lock.toml").write_text("schema = 1\nfeature = 3\n")
+    red = house.run("run", f"{FEATURE}:audit")
+    assert red.returncode in (1, 2), both(red)
+    state = read_status(house)
+    assert state["audit"]["verdict"] in (None, "partial")

@@ -1,0 +1,240 @@
+"""`draft`, `run spec:NAME`, `approve spec:NAME` with real repositories and a scripted agent."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Workspace, wait_for
+
+GOOD = """\
+apiVersion: orchestr/v1
+kind: Feature
+metadata: {name: keys, title: Keys}
+cells:
+  app:
+    repo: app
+    owned_paths: ["app.txt"]
+    checks: [{kind: command, name: there, run: [test, -s, app.txt]}]
+    todo: [Write app.txt]
+  web:
+    repo: web
+    owned_paths: ["web.txt"]
+    checks: [{kind: command, name: there, run: [test, -s, web.txt]}]
+    todo: [Write web.txt]
+"""
+QUESTION = 'kind: Question\nquestions:\n  - {key: scope, ask: "Which?", options: [all, one]}\n'
+# A drafter answers with `draft.<n>` at its n-th start; the last one again and again.
+AGENT = """\
+if [ "$ORCHESTR_ROLE" = drafter ]; then
+    echo "draft $ORCHESTR_ROUND" >> "$AGENT_LOG"
+    cp "$ORCHESTR_PROMPT_FILE" "$AGENT_DIR/prompt.$ORCHESTR_ROUND"
+    ls > "$AGENT_DIR/seen"
+    [ ! -f "$AGENT_DIR/drafter.sh" ] || . "$AGENT_DIR/drafter.sh"
+    while [ -e "$AGENT_DIR/drafter.gate" ]; do sleep 0.05; done
+    n=$ORCHESTR_ROUND
+    while [ ! -f "$AGENT_DIR/draft.$n" ]; do n=$((n - 1)); done
+    cat "$AGENT_DIR/draft.$n"
+    exit
+fi
+echo "$ORCHESTR_CELL $ORCHESTR_ATTEMPT" >> "$AGENT_LOG"
+echo work > "$ORCHESTR_CELL.txt"
+"""
+
+
+def fenced(text: str) -> str:
+    return f"```yaml\n{text}```\n"
+
+
+def make(root: Path, *answers: str) -> Workspace:
+    ws = Workspace.make(
+        root, repos=("app", "web"), agent=AGENT, settings={"repos": {"app": {}, "web": {}}}
+    )
+    for number, answer in enumerate(answers, 1):
+        (ws.agents / f"draft.{number}").write_text(answer)
+    return ws
+
+
+def folder(ws: Workspace) -> Path:
+    return ws.root / ".orchestr/drafts/keys"
+
+
+def test_from_words_to_pull_requests(tmp_path: Path) -> None:
+    """A question, an answer with two faults, a draft; approved and run."""
+    wrong = GOOD.replace("title:", "titel:").replace(
+        "    checks: [{kind: command, name: there, run: [test, -s, web.txt]}]\n", ""
+    )
+    ws = make(tmp_path, fenced(QUESTION), fenced(wrong), fenced(GOOD))
+
+    asked = ws.run("draft", "keys", "Keys", "for all", code=2)
+    assert "scope: Which? (all, one)" in asked.stderr
+    assert "hint: orchestr draft keys --answer=scope=TEXT" in asked.stderr
+    assert (tmp_path / "specs/keys.md").read_text() == "---\n---\n\nKeys for all\n"
+    assert (ws.agents / "seen").read_text().split() == ["app", "web"]
+
+    said = ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert "drafted keys by sh, sent back once" in said.stdout
+    again = (ws.agents / "prompt.3").read_text()
+    assert "draft:3:24: error: metadata.titel: unknown field" in again
+    assert "- scope: all" in again
+    assert "error: cells.web: has no checks" not in again  # the reader's errors come first
+    assert not (tmp_path / "specs/keys.yaml").exists()
+
+    ws.run("draft", "keys", code=0)
+    assert "keys" in ws.run("run", "spec:keys", code=0).stdout
+    assert ws.starts() == ["draft 1", "draft 2", "draft 3"]
+
+    shown = ws.run("approve", "spec:keys", "--yes", code=0).stdout
+    assert "2 cells in 1 wave" in shown
+    assert "+  web:" in shown
+    spec = (tmp_path / "specs/keys.yaml").read_text()
+    assert spec == "# yaml-language-server: $schema=orchestr.schema.json\n" + GOOD
+    assert (tmp_path / "specs/keys.lock.toml").is_file()
+    assert "is that draft already" in ws.run("approve", "spec:keys", "--yes", code=0).stdout
+
+    ws.run("run", "keys", code=0)
+    assert sorted(ws.starts()[3:]) == ["app 1", "web 1"]
+
+
+BAD = {
+    "prose": f"Here it is:\n{fenced(GOOD)}",
+    "no YAML": fenced("cells: [\n"),
+    "unknown field": fenced(GOOD.replace("todo:", "tasks:")),
+    "cycle": fenced(
+        GOOD.replace("repo: app\n", "repo: app\n    depends_on: [web]\n").replace(
+            "repo: web\n", "repo: web\n    depends_on: [app]\n"
+        )
+    ),
+    "hostile name": fenced(GOOD.replace("  web:\n", "  '../../../etc/\\e[31m':\n")),
+    "no checks": fenced(
+        GOOD.replace("    checks: [{kind: command, name: there, run: [test, -s, web.txt]}]\n", "")
+    ),
+    "nothing": "",
+}
+
+
+def test_bad_drafts_end_at_the_bound_and_are_kept(tmp_path: Path) -> None:
+    """Each sort goes back; after the bound it is one clear error."""
+    ws = make(tmp_path, *list(BAD.values())[:4])
+    done = ws.run("draft", "keys", "words", code=1)
+    assert "error: the draft of keys failed: it is still not valid, after it was sent back 3" in (
+        done.stderr
+    )
+    assert "cells wait for each other" in done.stderr
+    assert f"its text is kept in {folder(ws)}/refused.md" in done.stderr
+    kept = (folder(ws) / "refused.md").read_text()
+    assert "depends_on: [web]" in kept
+    assert ws.starts() == [f"draft {n}" for n in (1, 2, 3, 4)]
+    assert not (folder(ws) / "spec.yaml").exists()
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+    for number, text in enumerate([*list(BAD.values())[4:], fenced(GOOD)], 1):
+        (ws.agents / f"draft.{number}").write_text(text)
+    good = ws.run("draft", "keys", code=0)
+    assert "\x1b" not in good.stderr
+    assert "sent back 3 times" in good.stdout
+    assert not (folder(ws) / "refused.md").exists()
+
+
+def test_a_second_question_ends_it(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(QUESTION))
+    done = ws.run("draft", "keys", "words", "--answer=scope=all", code=1)
+    assert "its scope is not clear, and one question was answered: Which?" in done.stderr
+    assert ws.starts() == ["draft 1", "draft 2"]
+
+
+def test_what_a_person_wrote_is_not_written_over(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    refused = ws.run("draft", "keys", "other words", code=2)
+    assert "specs/keys.md says something else already" in refused.stderr
+    mine = GOOD.replace("Write web.txt", "Write web.txt well")
+    (tmp_path / "specs/keys.yaml").write_text(mine)
+
+    stale = ws.run("approve", "spec:keys", "--yes", code=2)
+    assert "specs/keys.yaml was edited since the draft" in stale.stderr
+    assert "-    todo: [Write web.txt well]" in stale.stdout
+    assert (tmp_path / "specs/keys.yaml").read_text() == mine
+
+    (ws.root / "repos/app/README.md").write_text("mine\n")
+    assert "forgot spec:keys: its draft" in ws.run("forget", "spec:keys", code=0).stdout
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+    (ws.agents / "drafter.sh").write_text(f"echo evil > {ws.root}/repos/web/README.md\n")
+    harmed = ws.run("run", "spec:keys", code=0)
+    assert "the clone of web was changed" in harmed.stderr
+    assert "the clone of app" not in harmed.stderr
+    assert "Write web.txt well" in (ws.agents / "prompt.1").read_text()
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    assert (tmp_path / "specs/keys.yaml").read_text().endswith(GOOD)
+
+    intent = tmp_path / "specs/keys.md"
+    intent.write_text(intent.read_text() + "\nand more\n")
+    assert "out of date: its intent changed" in ws.run("approve", "spec:keys", code=2).stderr
+
+
+def test_from_issues_and_reviews(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    (tmp_path / "bug.md").write_text("# The key is lost\n\nAfter a restart.\n")
+    ws.run("draft", "keys", "--issue", "bug.md", "--product", "cli", "--repo", "app", "--repo",
+           "web", code=0)  # fmt: skip
+    intent = (tmp_path / "specs/keys.md").read_text()
+    assert "issues:\n- bug.md\nproduct: cli\nrepositories:\n- app\n- web\n" in intent
+    assert "## The key is lost\n\nIssue: bug.md\n\nAfter a restart.\n" in intent
+    ws.run("approve", "spec:keys", "--yes", code=0)
+
+    assert (
+        "there is nothing to answer" in ws.run("draft", "keys", "--from", "review", code=1).stderr
+    )
+    review = tmp_path / ".orchestr/cells/keys/web/review.json"
+    review.parent.mkdir(parents=True)
+    issue = {"title": "Too slow", "description": "A second.", "severity": "blocker",
+             "places": ["web.txt:1"], "evidence": "x"}  # fmt: skip
+    review.write_text(json.dumps({"items": [{"reviewer": "eve", "issues": [issue]}]}))
+    (ws.agents / "draft.1").write_text(fenced(GOOD.replace("Write web.txt", "Write it fast")))
+
+    ws.run("draft", "keys", "--from", "review", code=0)
+    assert (
+        "Too slow (web.txt:1), blocker, by eve: A second." in (ws.agents / "prompt.1").read_text()
+    )
+    shown = ws.run("approve", "spec:keys", "--yes", code=0).stdout
+    assert "-    todo: [Write web.txt]\n+    todo: [Write it fast]" in shown
+    assert "is up to date" in ws.run("draft", "keys", code=0).stdout
+    (tmp_path / "bug.md").write_text("# The key is lost\n\nAlways.\n")
+    ws.run("draft", "keys", "--from", "issues", code=0)
+    assert "> Always." in (ws.agents / "prompt.1").read_text()
+
+
+def test_without_an_agent(tmp_path: Path) -> None:
+    ws = make(tmp_path)
+    listed = ws.run("draft", "keys", "--no-agent", code=2)
+    assert "sdk-matrix" in listed.stderr
+    asked = ws.run("draft", "keys", "--no-agent", "--template", "sweep", code=2)
+    assert "hint: orchestr draft keys --set=repos=VALUE --set=change=VALUE" in asked.stderr
+    ws.run("draft", "keys", "--set=repos=app, web", "--set=change=Add a licence", code=0)
+    assert "Add a licence" in ws.run("approve", "spec:keys", "--yes", code=0).stdout
+    assert ws.starts() == []
+
+
+@pytest.mark.slow
+def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
+    """Ctrl+C ends the agent; a second command is refused; after `kill -9` it is adopted."""
+    ws = make(tmp_path, fenced(GOOD))
+    gate = ws.agents / "drafter.gate"
+    gate.touch()
+    first = ws.spawn("draft", "keys", "words")
+    wait_for(lambda: ws.starts() == ["draft 1"], "the drafting agent")
+    busy = ws.run("draft", "keys", code=4)
+    assert "draft keys words" in busy.stderr
+    first.send_signal(signal.SIGINT)
+    assert first.ended() == 130, first.said()
+    wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
+
+    second = ws.spawn("draft", "keys")
+    wait_for(lambda: ws.starts() == ["draft 1"] * 2, "the drafting agent")
+    second.kill()
+    second.ended()
+    gate.unlink()
+    ws.run("draft", "keys", code=0)
+    assert ws.starts() == ["draft 1"] * 2
