@@ -6,6 +6,8 @@ The words are saved as `specs/NAME.md`, which is from then on the source: a pers
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -177,7 +179,7 @@ def _read_typed_text(root: Path, name: str, params: Any, words: Sequence[str]) -
         raise UsageError("words or --file, not both", hint="orchestr help draft")
     base = Intent(name, given)
     if params["file"]:
-        path = root / params["file"]
+        path = Path(os.environ.get("ORCHESTR_FROM") or ".", params["file"])
         data = read_if_there(path)
         if data is None:
             raise UsageError(f"there is no file {params['file']}", hint="--file FILE")
@@ -206,8 +208,6 @@ def _choose_template(params: Any, base: Intent) -> str | None:
     if not params["no_agent"]:
         return None
     print_stderr(f"templates:\n{describe_templates()}".rstrip())
-    import sys
-
     if not sys.stdin.isatty():
         raise UsageError("which template?", hint="orchestr draft NAME --no-agent --template NAME")
     sys.stderr.write("template: ")
@@ -219,8 +219,6 @@ def _answer_template(settings: Settings, intent: Intent) -> Intent:
     """The intent with the answers that a person types to its template's open questions."""
     if intent.template is None:
         return intent
-    import sys
-
     open_ones = list_open_questions(find_template(intent.template), intent.values)
     if not open_ones or not sys.stdin.isatty():
         return intent

@@ -49,6 +49,14 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         targets = session.parse_targets([*words, *every])
         create_state_dirs(session.layout)
         names = list(foreign)
+        for word in foreign:
+            if word.startswith("spec:") and word not in others:
+                from orchestr.commands.base.drafting import forget_draft, read_names
+
+                was_there = forget_draft(session, read_names([word])[0])
+                write_stdout(
+                    f"forgot {word}: {'its draft' if was_there else 'nothing was there'}\n"
+                )
         features = dict.fromkeys(target.feature for target in targets)
         goals = [BuildGoals(session.load_run(f), [], CellSelection(), []) for f in features]
         if goals:

@@ -1,7 +1,8 @@
 """What a drafting agent is given: checkouts of all repositories, the prompt, its command.
 
 Everything lies in the attempt's folder. The commits are written down at the first start, so that
-all rounds read the same code; the checkouts are made once and count when `tree.whole` is there.
+all rounds read the same code. The checkouts are made once, and count when the file beside them says
+so.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
 from orchestr.cell.worktree.throwaway_clone import remove_clone
+from orchestr.cell.worktree.wall import is_walled
 from orchestr.codec import write_json_record
 from orchestr.draft import prompt as words
 from orchestr.draft.agent_case import AGAIN, TREE, DraftCase
@@ -39,9 +40,13 @@ from orchestr.draft.files import (
     write_draft,
 )
 from orchestr.draft.rules import DraftRules, read_drafted_spec
+from orchestr.draft.watch_clones import list_changed_clones, picture_clones
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed, SpecError, UsageError
 from orchestr.files import write_atomic
 from orchestr.process.redaction import redact
+from orchestr.settings.repo_paths import repo_path
+from orchestr.spec.reader import read_feature
+from orchestr.spec.records import Feature
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
@@ -202,11 +207,16 @@ class _Asking:
         if client.read_attempt_state(self.folder) is AttemptState.NEVER_STARTED:
             self.case.make_tree()
             self.case.read_map()  # before its start, which is to be quick
+        watched = not is_walled(self.ctx.run)
+        if watched:
+            picture_clones(self.work.settings, self.case.repositories, self.folder)
         workspace_guard.snapshot_workspace(self.ctx)
         try:
             return drive_agent(self.ctx, self._make_work(self.attempt))
         finally:
             self._put_workspace_back()
+            if watched:
+                self._warn_of_changed_clones()
 
     def _put_workspace_back(self) -> None:
         def note(harm: list[str]) -> None:
@@ -219,6 +229,14 @@ class _Asking:
         )
         for text in (*found.restored, *found.personal):
             self.work.say(f"warning: {text}")
+
+    def _warn_of_changed_clones(self) -> None:
+        settings, names = self.work.settings, self.case.repositories
+        for name in list_changed_clones(settings, names, self.folder):
+            self.work.say(
+                f"warning: while {self.work.name} was drafted, the clone of {name} was changed, by "
+                f"its agent or by you: git -C {repo_path(settings, name)} status"
+            )
 
     def _judge(self, text: str) -> tuple[DraftAnswer | None, list[str]]:
         """The answer, and all that is wrong with it."""
@@ -242,7 +260,16 @@ class _Asking:
             "draft",
             tuple(settings.agents),
             self.case.read_map(),
+            self._read_existing(),
         )
+
+    def _read_existing(self) -> Feature | None:
+        """The spec that the draft changes, if there is one that can be read."""
+        places, root = self.work.places, self.work.settings.workspace.root
+        try:
+            return read_feature(places.target, root=root)[0]
+        except SpecError:
+            return None
 
     def _count(self, what: str) -> int:
         """How many words of a sort went back before the newest answer."""

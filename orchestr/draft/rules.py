@@ -32,7 +32,8 @@ _REASON = re.compile(r"checks:\s*[\"']?none[\"']?\s+#\s*\S")
 class DraftRules:
     """What a draft is judged by: its name, the agents of the settings, the map of repositories.
 
-    ``root`` is the workspace; ``shown`` the name of the text in messages.
+    ``root`` is the workspace; ``shown`` the name of the text in messages. What an ``existing`` spec
+    has already, its number of cells and its edges, is a person's decision and stays allowed.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DraftRules:
     shown: str
     agents: Collection[str]
     facts: Mapping[str, RepoFacts]
+    existing: Feature | None = None
 
 
 def read_drafted_spec(text: str, rules: DraftRules) -> Feature:
@@ -65,7 +67,8 @@ def _check_rules(
         message = f"the feature is called {rules.name!r}, not {feature.name!r}"
         yield document.make_problem(["metadata", "name"], message)
     count = len(feature.cells)
-    if not FEWEST <= count <= MOST_CELLS:
+    known = len(rules.existing.cells) if rules.existing is not None else FEWEST
+    if not min(known, FEWEST) <= count <= max(known, MOST_CELLS):
         hint = "split it by repository and by what can be reviewed alone"
         hint = hint if count < FEWEST else "draw together what one person would review at once"
         shown = "1 cell" if count == 1 else f"{count} cells"
@@ -156,10 +159,12 @@ def _check_edges(
     """An edge makes a cell wait: code must flow along it, as the map or a contract shows."""
     homes = {cell.name: cell for cell in feature.cells}
     owners = {contract.owner for contract in feature.contracts}
+    old = rules.existing.cells if rules.existing is not None else ()
+    known = {(cell.name, name) for cell in old for name in cell.depends_on}
     for cell in feature.cells:
         for number, name in enumerate(cell.depends_on):
             upstream = homes.get(name)
-            if upstream is None or name in owners:
+            if upstream is None or name in owners or (cell.name, name) in known:
                 continue
             if upstream.action is Action.PUSH or (
                 (facts := rules.facts.get(upstream.repo)) is not None and facts.is_tests

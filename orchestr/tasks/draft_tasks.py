@@ -58,6 +58,10 @@ def _make_action(name: str, work: DraftWork | None) -> Callable[[], None]:
                 "only `run` and `draft` start a draft: they ask before an agent that costs money",
                 hint=f"orchestr draft {name}",
             )
-        build_draft(work)
+        try:
+            build_draft(work)
+        except OrchestrError as error:  # doit shows no hint
+            hint = f"\nhint: {error.hint}" if error.hint else ""
+            raise OrchestrError(f"{error.message}{hint}") from error
 
     return act

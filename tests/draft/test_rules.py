@@ -9,6 +9,7 @@ import pytest
 from orchestr.draft.repo_map import RepoFacts
 from orchestr.draft.rules import DraftRules, read_drafted_spec
 from orchestr.errors import SpecError
+from orchestr.spec.reader import compile_spec
 
 FACTS = {
     "api": RepoFacts("api", "1" * 40, contracts=("proto/a.proto",), packages=("acme.api",)),
@@ -143,3 +144,13 @@ def test_tests_come_first_where_there_is_a_repository_of_tests() -> None:
     assert judge(with_tests, TESTS) == []
     waits = with_tests.replace("depends_on: [api]", "depends_on: [tests, api]")
     assert any("whose tests it does not need" in line for line in judge(waits, TESTS))
+
+
+def test_what_an_existing_spec_has_stays_allowed() -> None:
+    odd = GOOD.replace("repo: web\n", "repo: docs\n")
+    assert judge(odd) != []
+    alone = GOOD.partition("  web:")[0]
+    for text in (odd, alone):
+        existing = compile_spec(text.encode(), "draft", "", ("sh",), None)[0]
+        rules = DraftRules("keys", Path("/nowhere"), "draft", ("sh",), FACTS, existing)
+        assert read_drafted_spec(text, rules).cells == existing.cells

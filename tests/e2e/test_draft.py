@@ -33,6 +33,7 @@ if [ "$ORCHESTR_ROLE" = drafter ]; then
     echo "draft $ORCHESTR_ROUND" >> "$AGENT_LOG"
     cp "$ORCHESTR_PROMPT_FILE" "$AGENT_DIR/prompt.$ORCHESTR_ROUND"
     ls > "$AGENT_DIR/seen"
+    [ ! -f "$AGENT_DIR/drafter.sh" ] || . "$AGENT_DIR/drafter.sh"
     while [ -e "$AGENT_DIR/drafter.gate" ]; do sleep 0.05; done
     n=$ORCHESTR_ROUND
     while [ ! -f "$AGENT_DIR/draft.$n" ]; do n=$((n - 1)); done
@@ -157,7 +158,13 @@ def test_what_a_person_wrote_is_not_written_over(tmp_path: Path) -> None:
     assert "-    todo: [Write web.txt well]" in stale.stdout
     assert (tmp_path / "specs/keys.yaml").read_text() == mine
 
-    ws.run("draft", "keys", "--force", code=0)
+    (ws.root / "repos/app/README.md").write_text("mine\n")
+    assert "forgot spec:keys: its draft" in ws.run("forget", "spec:keys", code=0).stdout
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+    (ws.agents / "drafter.sh").write_text(f"echo evil > {ws.root}/repos/web/README.md\n")
+    harmed = ws.run("run", "spec:keys", code=0)
+    assert "the clone of web was changed" in harmed.stderr
+    assert "the clone of app" not in harmed.stderr
     assert "Write web.txt well" in (ws.agents / "prompt.1").read_text()
     ws.run("approve", "spec:keys", "--yes", code=0)
     assert (tmp_path / "specs/keys.yaml").read_text().endswith(GOOD)

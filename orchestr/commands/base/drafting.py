@@ -100,6 +100,15 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
             raise
 
 
+def forget_draft(session: Session, name: str) -> bool:
+    """Forget a draft, so that the next one is made anew; whether there was one. Raises Busy."""
+    record = find_places(session, name).record
+    with hold_draft(session, name):
+        was_there = record.exists()
+        record.unlink(missing_ok=True)
+    return was_there
+
+
 def begin_drafts(
     session: Session, words: Sequence[str], params: Any, stack: ExitStack
 ) -> dict[str, DraftWork]:

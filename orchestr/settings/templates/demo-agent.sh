@@ -4,6 +4,10 @@
 # prompt comes on stdin and in $ORCHESTR_PROMPT_FILE, what it leaves is committed. Exit 0 is success.
 # All variables: docs/agents.md of orchestr.
 set -eu
+if [ "${ORCHESTR_ROLE:-}" = drafter ]; then
+    echo "the demo agent only plays, it cannot draft: orchestr draft $ORCHESTR_FEATURE --no-agent" >&2
+    exit 1
+fi
 echo "working on $ORCHESTR_CELL in $ORCHESTR_REPO, attempt $ORCHESTR_ATTEMPT"
 {
     echo "## $ORCHESTR_FEATURE, cell $ORCHESTR_CELL"
