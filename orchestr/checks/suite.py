@@ -46,9 +46,10 @@ class SuiteRequest:
     ``is_unchanged`` says afterwards that the worktree still shows the head, so that no kill leaves
     a result that is worth nothing. ``read_inputs`` gives what stands for ``tree`` where a check
     names what it ``reads``; None: that is not looked at. ``shown_as`` is the path that results name
-    instead of ``worktree``: where their reader can change something. ``owner`` names whose checks
-    they are for those who wait for an exclusive one, ``tell_wait`` is called with what one of
-    these waits for, and with None when it goes on.
+    instead of ``worktree``: where their reader can change something. ``base`` is the commit that
+    the change starts from, empty where there is none. ``owner`` names whose checks they are for
+    those who wait for an exclusive one; ``tell_wait`` is called with what one of these waits for,
+    and with None when it goes on.
     """
 
     worktree: Path
@@ -67,6 +68,7 @@ class SuiteRequest:
     shown_as: Path | None = None
     is_unchanged: Callable[[], bool] = lambda: True
     read_inputs: Callable[[tuple[str, ...]], str] | None = None
+    base: str = ""
     owner: str = "a check"
     tell_wait: Callable[[str | None], None] = lambda _: None
 
@@ -112,6 +114,8 @@ def result_key(check: CheckDef, request: SuiteRequest) -> str:
     inputs = request.tree
     if check.reads and request.read_inputs is not None:
         inputs = request.read_inputs(check.reads)
+    if check.needs_base:
+        inputs = f"{inputs} since {request.base}"
     return cache_key(check, inputs, request.environ, request.place)
 
 
@@ -139,6 +143,7 @@ def _run_one_check(
                 artefacts=place,
                 marker=request.marker,
                 ports=request.ports,
+                base=request.base,
                 stop=request.stop,
                 environ=request.environ,
                 place=request.places.get(check.name, ""),

@@ -105,6 +105,7 @@ def collect_checks(runs: Sequence[FeatureRun], order: CheckOrder) -> tuple[Check
                      run=("sh", "-c", command))
         for command in settings.land_checks
     ]  # fmt: skip
+    found = [check for check in found if not check.needs_base]  # shown for the cell's own head
     return tuple({repr(check_to_row(check)): check for check in found}.values())
 
 

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 else:
     _REPO = (RepoName, Field(description="whose heads are merged", examples=["my-repository"]))
     _CROSS = tuple(
-        create_model(f"Cross{model.__name__}", __base__=model, repo=_REPO) for model in MODELS
+        create_model(f"Cross{model.__name__}", __base__=model, repo=_REPO)
+        for model in MODELS
+        if not model.record.needs_base
     )
     _SHOTS = tuple(model for model in MODELS if model.record.makes_screenshots)
     CheckModel = Annotated[Union[MODELS], Field(discriminator="kind")]  # noqa: UP007

@@ -23,7 +23,9 @@ class CheckBase:
     What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
     seconds of a check that names none; ``makes_screenshots``, whether it may stand under
     ``screenshots:``; ``verdict_version``, which is raised when the same definition is judged in
-    another way, so that kept results do not count any more; ``later_fields``, the names of fields
+    another way, so that kept results do not count any more; ``needs_base``, whether it
+    judges the change from a cell's base, so that it runs for cells alone, not in cross checks and
+    landings; ``later_fields``, the names of fields
     that the kind did not have from the start: they have defaults, and stand in rows only where they
     say something else (`orchestr.spec.rows`).
     """
@@ -32,6 +34,7 @@ class CheckBase:
     usual_timeout: ClassVar[float] = 600.0
     makes_screenshots: ClassVar[bool] = False
     verdict_version: ClassVar[int] = 1
+    needs_base: ClassVar[bool] = False
     later_fields: ClassVar[tuple[str, ...]] = ()
 
     name: Annotated[fields.Label, MayBeLeftOut(), Doc("default: the kind, numbered", "unit")]

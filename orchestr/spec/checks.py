@@ -95,8 +95,9 @@ class Reviewer:
 
 TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name
 NO_TEST_KINDS = frozenset(
-    ("type_check", "import_check", "api_probe", "browser_journey", "exports", "state_invariant")
-)
+    ("type_check", "import_check", "api_probe", "browser_journey", "exports", "state_invariant",
+     "diff_coverage")
+)  # fmt: skip
 
 
 def list_test_checks(checks: Sequence[CheckDef]) -> tuple[CheckDef, ...]:

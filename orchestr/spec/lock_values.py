@@ -30,6 +30,7 @@ _NOT_FREE = {"name", "key", "path", "digest", "parts", "lock", INTENT, CELLS, *W
 _LISTS = ("checks", "screenshots", "reviewers")  # of a cell's proof, each entry with a name
 _REQUIRED = ("approve", "review_rule", "allow_partial", "allow_skipped_tests", "test_first")
 # Conditions of our own kinds: one more is stricter, and so is one where there was none.
+_USUAL_COVERAGE = 80  # per cent; the default of `least` of `diff_coverage`
 _MORE_IS_STRICTER = {("browser_journey", "evidence"), ("type_check", "paths"), ("exports", "names")}
 _ANY_IS_STRICTER = {
     ("command", "output"), ("api_probe", "json"), ("import_check", "version"),
@@ -107,6 +108,8 @@ def is_stricter(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
             fine = (new or usual) <= (old or usual)
         elif name == "exclusive":
             fine = True  # when it runs, not what it asks for
+        elif (kind, name) == ("diff_coverage", "least"):
+            fine = (new or _USUAL_COVERAGE) >= (old or _USUAL_COVERAGE)
         elif (kind, name) in _MORE_IS_STRICTER:
             fine = bool(old) and set(old or ()) <= set(new or ())
         else:

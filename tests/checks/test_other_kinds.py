@@ -16,8 +16,8 @@ from tests.checks.conftest import Ask, define, sh
 
 def test_every_kind_has_a_record_and_a_class() -> None:
     assert list_kinds() == (
-        "api_probe", "browser_journey", "command", "exports", "import_check", "junit", "pytest",
-        "state_invariant", "tests", "type_check",
+        "api_probe", "browser_journey", "command", "diff_coverage", "exports", "import_check",
+        "junit", "pytest", "state_invariant", "tests", "type_check",
     )  # fmt: skip
     for kind in list_kinds():
         record = find_kind(kind)

@@ -37,6 +37,7 @@ cells:
       - {kind: import_check, module: a.b, version: ">=1.2"}
       - {kind: type_check, tool: pyright, paths: [src]}
       - {kind: exports, paths: ["api/*"], names: [A]}
+      - {kind: diff_coverage, run: [make, cover], reports: [cover.xml], least: 90}
 """
 
 
@@ -50,7 +51,7 @@ def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
 
     assert [check.kind for check in checks] == [
         "command", "pytest", "junit", "tests", "api_probe", "browser_journey", "state_invariant",
-        "import_check", "type_check", "exports",
+        "import_check", "type_check", "exports", "diff_coverage",
     ]  # fmt: skip
     assert {check.kind for check in checks} == set(list_kinds())
     for check in checks:
@@ -81,7 +82,7 @@ def test_every_kind_is_read_and_comes_back_from_its_row() -> None:
 def test_defaults_of_each_kind() -> None:
     checks = read(EVERY_KIND).cells[0].proof.checks
 
-    assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300, 60]
+    assert [check.timeout for check in checks] == [60, 300, 600, 300, 30, 600, 30, 60, 300, 60, 600]
     (plain,) = (
         read("cells: {a: {repo: r, todo: [x], ports: true, checks: [{kind: api_probe, path: /}]}}")
         .cells[0]

@@ -103,6 +103,7 @@ def make_suite_request(
     ports: tuple[int, ...] = (),
     more: Mapping[str, str] | None = None,
     phase: Phase = Phase.CHECK,
+    base: str = "",
 ) -> SuiteRequest:
     """What a suite on a head of the cell is given; its results lie in ``folder``. ``more`` are
     further variables."""
@@ -123,6 +124,7 @@ def make_suite_request(
         raw_logs=ctx.run.settings.workspace.raw_logs,
         wall=wall_checks(ctx),
         is_unchanged=lambda: not find_place_harm(ctx, place),
+        base=base,
         owner=ctx.name,
         tell_wait=lambda reason: tell_wait(ctx, phase, reason),
     )

@@ -121,7 +121,9 @@ def run_checks(
     """All checks of the cell on ``head``. Raises Interrupted."""
     folder = _make_next_folder(attempts.attempt_folder(ctx.dir, attempt) / "checks")
     with open_check_place(ctx, head) as (place, more, ports):
-        request = make_suite_request(ctx, place, folder, ports=ports, more=more, phase=phase)
+        request = make_suite_request(
+            ctx, place, folder, ports=ports, more=more, phase=phase, base=base
+        )
         results = _run_at(ctx, place, base, request, phase)
     write_json(
         folder / "results.json",
