@@ -27,6 +27,7 @@ from orchestr.state.event_details import (
 )
 from orchestr.state.events import Event
 from orchestr.state.landing_details import LandUpdate
+from orchestr.state.phase_marks import is_own_phase
 from orchestr.state.results import ImplementOutcome
 
 
@@ -109,7 +110,9 @@ def _spans_of_events(feature: str, cell: str, events: Iterable[Event]) -> Iterat
         match event.details:
             case AttemptOpened(start=str() as start):
                 starts[attempt] = start
-            case PhaseDone(head=str() as made) if event.phase == Phase.IMPLEMENT:
+            case PhaseDone(head=str() as made) if event.phase == Phase.IMPLEMENT or (
+                is_own_phase(event.phase) and event.data.get("changed")
+            ):
                 head = made
                 if attempt in starts:
                     trace = Trace(feature, cell, Role.ATTEMPT, attempt, run=event.run)

@@ -64,10 +64,10 @@ def check_lock(run: FeatureRun) -> list[Problem]:
     places = locate_locked_fields(run.layout.root, feature, [change.field for change in changes])
     for change, place in zip(changes, places, strict=True):
         before, after = (show_value(v, LONGEST) for v in (change.before, change.after))
-        what = f"is locked; it was {before} and is {after}"
+        what = f"{change.field} is locked; it was {before} and is {after}"
         spec = feature.path if place.file != feature.path else ""
         fix = f"orchestr amend {feature.name} --reason TEXT" if change is changes[-1] else None
-        found.append(Problem(*place, change.field, what, fix, spec=spec))
+        found.append(Problem(*place, "", what, fix, spec=spec))
     return found
 
 

@@ -24,6 +24,7 @@ from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_lock import check_lock
 from orchestr.run.check_origins import check_origins
+from orchestr.run.check_phases import check_own_phases, list_phase_agents
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
 from orchestr.run.check_sandbox import check_sandbox
@@ -64,6 +65,7 @@ def check_prerequisites(
         )
     agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
     agents |= {reviewer.agent for ctx in chosen for reviewer in requested_reviewers(ctx)}
+    agents |= list_phase_agents(chosen)
     agents |= {auditor.agent for auditor in run.feature.auditors}
     dollars = has_usd_limit(run.settings.limits, run.purse)
     for name in sorted(agents):
@@ -82,6 +84,7 @@ def check_prerequisites(
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
+    found += check_own_phases(chosen)
     found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
     found += check_sandbox(busy)

@@ -17,6 +17,7 @@ from orchestr.state.event_details import (
     PhaseDone,
 )
 from orchestr.state.events import Event
+from orchestr.state.phase_marks import is_own_phase
 from orchestr.state.states import CellState
 from orchestr.state.view import READS, CellView
 
@@ -26,7 +27,10 @@ AttemptDetails = (
 
 
 def apply_attempt(cell: CellView, details: AttemptDetails, event: Event) -> CellView:
-    plan = event.attempt < 0  # plans are counted downwards from -1
+    # Plans are counted downwards from -1. Like tries at phases of one's own they are no attempts
+    # at the cell's work, and say nothing of its author.
+    own = is_own_phase(event.phase)
+    plan = event.attempt < 0 or own
     cell = replace(
         add_cost(cell, details, event),
         attempt=cell.attempt if plan else event.attempt or cell.attempt,
@@ -65,8 +69,8 @@ def apply_attempt(cell: CellView, details: AttemptDetails, event: Event) -> Cell
                 slot="queued" if isinstance(details, AttemptOpened) else "working",
                 doing="" if part else cell.doing or _resumed_repair_text(details),
                 reviewers=read,
-                agent=named or cell.agent,
-                model=details.model or cell.model,
+                agent=cell.agent if own else named or cell.agent,
+                model=cell.model if own else details.model or cell.model,
                 outcome=None,
                 reason=None,
                 hint=None,

@@ -10,6 +10,11 @@ from orchestr.state.states import CellState
 PHASES = tuple(p.value for p in LISTED)  # `plan` has a mark only where it is a step
 
 
+def is_own_phase(phase: str) -> bool:
+    """Whether an event is of a phase of one's own."""
+    return phase not in ("", Phase.PLAN, *PHASES)
+
+
 def resting_state(phases: Mapping[str, str]) -> CellState:
     """The state of a cell that no run works on."""
     values = [phases.get(p) for p in PHASES]

@@ -62,6 +62,7 @@ from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, La
 from orchestr.state.landing_transitions import apply_follow, apply_landing
 from orchestr.state.phase_marks import (
     PHASES,
+    is_own_phase,
     merge_marks,
     phases_after,
     phases_before,
@@ -259,6 +260,11 @@ def _resting_state(cell: CellView, phases: Mapping[str, str]) -> CellState:
     return cell.landing or rest if rest is CellState.DONE else rest
 
 
+def _attempt_of(cell: CellView, event: Event) -> int:
+    """The number of the cell's attempt; tries at phases of one's own are none."""
+    return cell.attempt if is_own_phase(event.phase) else event.attempt or cell.attempt
+
+
 def _apply_phase_started(
     cell: CellView, phase: str, event: Event, following: str | None
 ) -> CellView:
@@ -275,7 +281,7 @@ def _apply_phase_started(
         cell,
         state=CellState.RUNNING,
         phase=phase,
-        attempt=event.attempt or cell.attempt,
+        attempt=_attempt_of(cell, event),
         phases=merge_marks(cell.phases, {**marks, phase: "running"}),
         reason=None,
         hint=None,
@@ -305,7 +311,7 @@ def _apply_phase_done(cell: CellView, details: PhaseDone, event: Event) -> CellV
         add_cost(cell, details, event),
         state=cell.landing or CellState.DONE if done else CellState.RUNNING,
         phase=phase,
-        attempt=event.attempt or cell.attempt,
+        attempt=_attempt_of(cell, event),
         phases=phases,
         reason=details.reason if done else None,
         hint=None,
@@ -333,7 +339,7 @@ def _apply_phase_failed(cell: CellView, details: PhaseStopped, event: Event) -> 
         cell,
         state=state,
         phase=phase,
-        attempt=event.attempt or cell.attempt,
+        attempt=_attempt_of(cell, event),
         phases=merge_marks(
             cell.phases, {phase: "approval" if state is CellState.APPROVAL else "failed"}
         ),

@@ -188,3 +188,63 @@ def test_a_phase_can_be_run_forgotten_and_completed_by_name(workspace: MakeWorks
     listed = ws.run("list", "--all", "demo").stdout
     assert "demo:low:generate" in listed
     assert "there is no phase 'docz'" in ws.run("run", "demo:low:docz", code=2).stderr
+
+
+CLAUDE = """\
+#!/bin/sh
+case " $* " in *" --version "*) echo "2.0.0 (Claude Code)"; exit ;; esac
+echo "${ORCHESTR_PHASE:-work}: $*" >> "$LOGGED"
+cat > /dev/null
+echo "${ORCHESTR_PHASE:-work}" > "${ORCHESTR_PHASE:-work}.txt"
+echo '{"type":"system","subtype":"init","session_id":"11111111-2222-3333-4444-555555555555"}'
+echo '{"type":"result","subtype":"success","is_error":false,"result":"done",' \\
+     '"session_id":"11111111-2222-3333-4444-555555555555","total_cost_usd":0.5}'
+"""
+
+
+def test_the_authors_session_goes_on(workspace: MakeWorkspace) -> None:
+    docs = {"name": "docs", "prompt": "prompts/docs.md", "continues": "implement"}
+    ws = house(workspace, ["implement", docs, "check", "publish"], agent="c")
+    program = ws.root / "claude"
+    program.write_text(CLAUDE)
+    program.chmod(0o755)
+    ws.settings(agents={"c": {"kind": "claude", "program": str(program), "paid": False,
+                              "env": {"LOGGED": str(ws.log)}}})  # fmt: skip
+    ws.run("run", "demo", "--yes", code=0)
+    first, second = ws.starts()
+    assert first.startswith("work:") and "--resume" not in first
+    assert second.startswith("docs:")
+    assert "--resume 11111111-2222-3333-4444-555555555555" in second
+    assert shown(ws, "docs.txt") == "docs"
+
+
+def test_a_reviews_repair_is_followed_too(workspace: MakeWorkspace) -> None:
+    """The page that reviewers read is made of the work as it is after the repair."""
+    phases = ["implement", GENERATE, "check", "review", "publish"]
+    checks = [{"kind": "command", "run": ["grep", "-q", "made", "made.txt"]}]
+    ws = house(workspace, phases, reviewers=[{"agent": "r"}], checks=checks)
+    blocker = {"title": "wrong", "description": "it says one", "severity": "blocker",
+               "places": [{"path": "made.txt", "line": 1}], "evidence": "made:one"}  # fmt: skip
+    (ws.root / "review.sh").write_text(
+        'echo review >> "$AGENT_LOG"\n'
+        f"if grep -q two made.txt; then echo '{json.dumps({'summary': 'good', 'issues': []})}'\n"
+        f"else echo '{json.dumps({'summary': 'bad', 'issues': [blocker]})}'; fi\n"
+    )
+    ws.settings(agents={"r": {"kind": "command", "run": ["sh", "review.sh"],
+                              "env": {"AGENT_LOG": str(ws.log)}}})  # fmt: skip
+    does(ws, "work", 'if [ -n "$ORCHESTR_ROUND" ]; then echo two > work.txt; '
+                     "else echo one > work.txt; fi")  # fmt: skip
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "review", "work low", "review"]
+    assert shown(ws, "made.txt") == "made:two"
+    nothing_to_do(ws)
+
+
+def test_what_phases_made_lands(workspace: MakeWorkspace) -> None:
+    """The target moves: the merged result goes through the phases after the work again."""
+    ws = house(workspace, ["implement", GENERATE, "check", "publish"])
+    ws.run("run", "demo", code=0)
+    said = ws.run("land", "demo", "--yes", code=0)
+    assert "landed" in said.stdout + said.stderr
+    assert git(ws.repos / "app.git", "show", "main:made.txt") == "made:one"
+    nothing_to_do(ws)

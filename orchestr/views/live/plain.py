@@ -64,6 +64,7 @@ from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowN
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
+from orchestr.state.phase_marks import is_own_phase
 from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
 from orchestr.views.live.progress import CellLabels, CellText, LineWriter, Progress
 from orchestr.views.terminal.text import clean_line, format_clock, format_duration, headline, pad
@@ -177,7 +178,10 @@ def _event_words(event: Event) -> list[str]:
             first = why.endswith((" yet", "not done yet")) if why else True
             return [] if first or event.phase in _QUIET else [f"runs again: {why}"]
         case PhaseDone():
-            return [] if event.phase != "implement" else [_done_words(details)]
+            if details.outcome == "skipped":
+                return [f"passed over: {headline(details.reason)}"]
+            shown = event.phase == "implement" or is_own_phase(event.phase)
+            return [_done_words(details)] if shown else []
         case PhaseStopped() if details.state == "approval":
             return []  # it was asked for
         case ApprovalAsked():
