@@ -1,7 +1,7 @@
 """The pictures of a cell's head: which files they are, for the report and the pull request.
 
 `screenshots` write them where an attempt keeps what it made; a result that was kept from an earlier
-run leads to where that one left them. So `pictures.json` in the attempt's folder names them. What a
+run leads to where that one left them. So `screenshots.json` in the attempt's folder names them. What a
 file is, its first bytes say, never its name: a picture goes into a page only as PNG, JPEG or WebP,
 which hold no program, as SVG can.
 """
@@ -16,12 +16,12 @@ from orchestr.codec import Record, read_json_record, write_json_record
 from orchestr.errors import CorruptState
 from orchestr.state.attempts import attempt_folder, attempt_numbers
 
-FILE = "pictures.json"
+FILE = "screenshots.json"
 BEGIN = 12  # bytes that say what a file is
 
 
 class PictureList(Record, frozen=True):
-    """`pictures.json`: the files of one head, as paths in the state folder."""
+    """`screenshots.json`: the files of one head, as paths in the state folder."""
 
     head: str
     paths: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.state.pictures import is_picture_named, picture_type
-from tests.e2e.workspace import FEATURE, Workspace
+from tests.e2e.workspace import FEATURE, Workspace, both
 from tests.proof.test_repairs import reviewed, says
 
 Make = Callable[..., Workspace]
@@ -41,6 +41,7 @@ def test_a_report_shows_screenshots_and_the_issues_that_name_them(workspace: Mak
     ws = reviewed(workspace, screenshots=[shot])
     says(ws, f"echo '{json.dumps({'summary': 's', 'issues': [ISSUE]})}'")
     ws.run("run", FEATURE, code=0)
+    assert not list(ws.root.glob(".orchestr/cells/**/*.corrupt-*"))
 
     page = page_of(ws)
     assert page.count('<img src="data:image/png;base64,') == 1
@@ -60,7 +61,8 @@ def test_what_a_journey_left_is_shown_too_and_goes_with_its_files(workspace: Mak
     journey = {"kind": "browser_journey", "run": [sys.executable, "-c", SHOOT],
                "evidence": ["page.png"]}  # fmt: skip
     ws = workspace(cells={"one": {"checks": [journey]}})
-    ws.run("run", FEATURE, code=0)
+    done = ws.run("run", FEATURE, code=0)
+    assert "cannot be read" not in both(done)
     assert page_of(ws).count('<img src="data:image/png;base64,') == 1
     for path in ws.root.glob(".orchestr/cells/**/page.png"):
         path.write_text("<svg/>")
