@@ -16,6 +16,7 @@ from statistics import median
 from typing import NamedTuple
 
 from orchestr.plan.path_overlap import can_overlap
+from orchestr.spec.own_phases import change_result
 from orchestr.spec.path_patterns import GlobPattern, parse_glob
 from orchestr.spec.phases import LISTED, Action, Delivery, Phase
 from orchestr.spec.records import AUDIT, Cell, Feature
@@ -295,7 +296,7 @@ def _forecast_cell(
         return CellForecast(
             name, ForecastOutcome.BLOCKED, f"upstream {missing.name} is blocked: {missing.why}"
         )
-    moving = next((u for u in above if _may_change_tree(u)), None)
+    moving = next((u for u in above if change_result(u.phases)), None)
     order = cell.steps
     if first is not None and (moving is None or order.index(first) <= order.index(Phase.IMPLEMENT)):
         return CellForecast(name, ForecastOutcome.RUN, reasons[first], order[order.index(first) :])
@@ -305,11 +306,6 @@ def _forecast_cell(
             return CellForecast(name, ForecastOutcome.RUN, f"{reasons[first]}; {why}", order)
         return CellForecast(name, ForecastOutcome.RUN, why, order, may=True)
     return CellForecast(name, ForecastOutcome.UP_TO_DATE, "up to date")
-
-
-def _may_change_tree(upstream: CellForecast) -> bool:
-    """Whether `implement` or a phase of one's own is among those that would run."""
-    return any(p == Phase.IMPLEMENT or p not in set(Phase) for p in upstream.phases)
 
 
 def _unique_upstreams(cell: Cell) -> tuple[str, ...]:

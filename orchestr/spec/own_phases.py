@@ -371,6 +371,11 @@ def merge_orders(orders: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(merged)
 
 
+def change_result(phases: Iterable[str]) -> bool:
+    """Whether `implement` or a phase of one's own is among these: a result may be another then."""
+    return any(phase == Phase.IMPLEMENT or phase not in set(Phase) for phase in phases)
+
+
 def phase_schema(*, named: bool) -> dict[str, Any]:
     """The JSON schema of a definition; ``named``: with its `name`, as a spec has it."""
     fields = {
