@@ -38,11 +38,22 @@ def make_least_value(schema: dict[str, Any]) -> Any:
     return {"string": MARK, "boolean": True, "null": None}.get(kind, schema.get("minimum", 0))
 
 
+def make_answer(schema: dict[str, Any], statements: int) -> Any:
+    """The least answer; of an auditor a finding for each of so many statements."""
+    answer = make_least_value(schema)
+    if statements:
+        finding = make_least_value(schema["properties"]["findings"]["items"])
+        numbers = range(1, statements + 1)
+        answer["findings"] = [{**finding, "statement": str(number)} for number in numbers]
+    return answer
+
+
 def main() -> int:
     """Do what is asked of an agent, in the folder where it was started."""
     asked = os.environ
     if asked.get("ORCHESTR_SCHEMA"):
-        print(json.dumps(make_least_value(json.loads(asked["ORCHESTR_SCHEMA"]))))
+        schema = json.loads(asked["ORCHESTR_SCHEMA"])
+        print(json.dumps(make_answer(schema, int(asked.get("ORCHESTR_STATEMENTS") or 0))))
     elif asked.get("ORCHESTR_PLAN_FILE"):
         print(f"# Plan of a stub\n\n{MARK}. It would change one file.")
     elif asked.get("ORCHESTR_REPAIR"):

@@ -92,7 +92,8 @@ def make_form(statements: Sequence[str], repos: Sequence[str]) -> AnswerForm[Aud
         summary, found = parse_findings(f"auditor {name}", answer, statements, repos)
         return AuditorAnswer(name, summary, found, model)
 
-    return AnswerForm(SCHEMA, parse, _answer_to_row, _answer_from_row)
+    env = {"ORCHESTR_STATEMENTS": str(len(statements))}
+    return AnswerForm(SCHEMA, parse, _answer_to_row, _answer_from_row, env)
 
 
 def parse_findings(

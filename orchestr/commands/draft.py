@@ -25,7 +25,13 @@ from orchestr.draft.intent import (
     read_intent,
     render_intent,
 )
-from orchestr.draft.sources import SOURCES, collect_findings, read_issues, render_issues
+from orchestr.draft.sources import (
+    SOURCES,
+    AuditedStatement,
+    collect_findings,
+    read_issues,
+    render_issues,
+)
 from orchestr.draft.templates import describe_templates, find_template, list_open_questions
 from orchestr.errors import ExitCode, UsageError
 from orchestr.files import write_atomic, write_if_changed
@@ -238,5 +244,12 @@ def _save_findings(session: Session, places: DraftPlaces, source: str) -> None:
     """Write what a revision has to answer. Raises UsageError without a spec to revise."""
     feature = session.find_feature(places.name)
     intent = read_intent(places.intent, places.name, session.root)
-    text = collect_findings(source, session.layout, feature, intent.issues, _forge_finder())
+    audited: Sequence[AuditedStatement] = ()
+    if source == "audit":
+        from orchestr.audit.record import read_audit
+
+        record = read_audit(session.load_run(places.name))
+        audited = record.findings if record is not None else ()
+    finder = _forge_finder()
+    text = collect_findings(source, session.layout, feature, intent.issues, finder, audited)
     write_if_changed(places.findings, text.encode())

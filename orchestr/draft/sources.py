@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from orchestr.errors import CorruptState, OrchestrError, UsageError
 from orchestr.files import read_json
@@ -15,7 +15,7 @@ from orchestr.spec.records import Feature
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.results import REVIEW
 
-SOURCES = ("review", "issues")
+SOURCES = ("audit", "review", "issues")
 MOST = 1 << 20  # bytes of an issue in a file
 
 
@@ -97,16 +97,50 @@ def _rows(value: Any, key: str) -> list[Any]:
     return rows if isinstance(rows, list) else []
 
 
+class AuditedStatement(Protocol):
+    """One statement of an audit, as `orchestr.audit.findings.Finding` has it."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def statement(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def evidence(self) -> str: ...
+    @property
+    def places(self) -> Sequence[object]: ...
+
+
+def render_audit(audited: Sequence[AuditedStatement]) -> str:
+    """What an audit did not find to hold, as Markdown; empty where all of it holds."""
+    parts = []
+    for one in audited:
+        if one.state == "passed":
+            continue
+        lines = [f"## {one.statement}", f"{one.state}, by {one.source}"]
+        lines += [one.detail] if one.detail else []
+        lines += [f"Where: {', '.join(map(str, one.places))}"] if one.places else []
+        lines += [f"Evidence: {one.evidence}"] if one.evidence else []
+        parts.append("\n\n".join(lines))
+    return "\n\n".join(parts)
+
+
 def collect_findings(
     source: str,
     layout: WorkspaceLayout,
     feature: Feature,
     issues: Sequence[str],
     find_forge: Callable[[], Forge],
+    audited: Sequence[AuditedStatement] = (),
 ) -> str:
     """What a revision of the feature's spec has to answer. Raises OrchestrError where there is
     nothing, ForgeError."""
-    if source == "review":
+    if source == "audit":
+        found, what = render_audit(audited), "its audit is green, or was not made"
+    elif source == "review":
         found, what = collect_review_findings(layout, feature), "reviewers found nothing in it"
     elif source == "issues":
         found = render_issues(read_issues(issues, layout.root, find_forge))

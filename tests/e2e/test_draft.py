@@ -200,10 +200,24 @@ def test_from_issues_and_reviews(tmp_path: Path) -> None:
     )
     shown = ws.run("approve", "spec:keys", "--yes", code=0).stdout
     assert "-    todo: [Write web.txt]\n+    todo: [Write it fast]" in shown
+    assert "next: orchestr run keys" in shown
     assert "is up to date" in ws.run("draft", "keys", code=0).stdout
+    audit = {"key": "k", "verdict": "failed", "findings": [
+        {"source": "eve", "statement": "keys last", "state": "failed", "evidence": "they do not",
+         "places": [{"repo": "web", "path": "web.txt"}]},
+        {"source": "eve", "statement": "keys open", "state": "passed"},
+    ]}  # fmt: skip
+    (tmp_path / ".orchestr/cells/keys/audit.json").write_text(json.dumps(audit))
+    ws.run("draft", "keys", "--from", "audit", code=0)
+    prompt = (ws.agents / "prompt.1").read_text()
+    assert "> ## keys last\n>\n> failed, by eve\n>\n> Where: web/web.txt\n" in prompt
+    assert "keys open" not in prompt
     (tmp_path / "bug.md").write_text("# The key is lost\n\nAlways.\n")
     ws.run("draft", "keys", "--from", "issues", code=0)
     assert "> Always." in (ws.agents / "prompt.1").read_text()
+    (ws.agents / "draft.1").write_text(fenced(GOOD.replace("test, -s, web.txt", "test, -n, x")))
+    ws.run("draft", "keys", "--force", code=0)
+    assert "next: orchestr amend keys" in ws.run("approve", "spec:keys", "--yes", code=0).stdout
 
 
 def test_without_an_agent(tmp_path: Path) -> None:

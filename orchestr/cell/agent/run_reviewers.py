@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -96,6 +96,7 @@ class AnswerForm(Generic[A]):
     parse: Callable[[str, str, str], A]
     to_row: Callable[[A], dict[str, Any]]
     from_row: Callable[[Mapping[str, Any]], A]
+    env: Mapping[str, str] = field(default_factory=dict)  # more variables of the agent
 
 
 def _parse_opinion(name: str, answer: str, model: str) -> ReviewerOpinion:
@@ -111,7 +112,10 @@ def collect_opinions(
     ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase
 ) -> tuple[ReviewerOpinion, ...]:
     """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted."""
-    return collect_answers(ctx, reviewers, case, OPINION)
+    form = OPINION
+    if case.pictures:
+        form = replace(form, schema=opinions.answer_schema(has_pictures=True))
+    return collect_answers(ctx, reviewers, case, form)
 
 
 def collect_answers(
@@ -314,6 +318,7 @@ def _write_launch(
                 "ORCHESTR_BASE": case.base,
                 "ORCHESTR_HEAD": case.head,
                 "ORCHESTR_PROMPT_FILE": str(prompt),
+                **form.env,
             },
             model=reviewer_model(ctx, reviewer) or None,
             folder=folder,

@@ -23,7 +23,7 @@ from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
 from orchestr.errors import UsageError
 from orchestr.plan.overlap_warnings import overlap_problems
-from orchestr.run.check_lock import read_person, write_first_lock
+from orchestr.run.check_lock import is_refused, read_person, write_first_lock
 from orchestr.run.conflicts import forecast_features
 from orchestr.run.workspace import Session
 from orchestr.spec.records import Feature
@@ -73,14 +73,20 @@ def approve_draft(session: Session, name: str, *, yes: bool) -> None:
         written = [target] if accept_draft(places, record, drafted, at=at, who=who) else []
         include_own_change(session.layout, places.target)
         final, _ = read_draft_text(session.settings, drafted, target)
+        run = session.make_run(final)
         if not (session.root / final.lock_path).exists():
-            write_first_lock(session.make_run(final))
+            write_first_lock(run)
             written.append(final.lock_path)
     for path in written:
         write_stdout(f"wrote {path}\n")
     if not written:
         write_stdout(f"{target} is that draft already\n")
-    write_stdout(f"next: orchestr run {name}\n")
+    if is_refused(run):
+        write_stdout(
+            f"next: orchestr amend {name} --reason TEXT: the spec's lock holds some of it\n"
+        )
+    else:
+        write_stdout(f"next: orchestr run {name}\n")
 
 
 def _require_draft(session: Session, places: DraftPlaces) -> DraftRecord:

@@ -35,6 +35,18 @@ class ItemFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A picture of a cell. ``source`` is its data as an address, empty where ``why`` says why, or
+    on a board; ``path`` is where it lies in the state folder; ``issues`` name it."""
+
+    name: str
+    path: str
+    source: str = ""
+    why: str = ""
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CellEvidence:
     """What can be shown of one cell's work. ``diff`` None: ``why`` says why there is none.
 
@@ -53,6 +65,7 @@ class CellEvidence:
     log_bytes: int = 0
     plan: str = ""  # what its agent means to do, at the gate `plan`
     reasons: Mapping[str, str] = field(default_factory=dict)  # phase -> why it would run again
+    pictures: tuple[PagePicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,8 @@ def _note_lines(status: FeatureStatus, name: str) -> list[str]:
 def _counts_line(status: FeatureStatus) -> str:
     states = [status.cell_state(c.name) for c in status.plan.cells]
     parts = [f"{states.count(s)} {s.label}" for s in CellState if s in states]
-    sums = spending_words(status.view.cell(c.name) for c in status.plan.cells)
+    names = [*(c.name for c in status.plan.cells), *status.plan.steps]
+    sums = spending_words(status.view.cell(name) for name in names)
     return (
         f"{format_count(len(states), 'cell')}: {', '.join(parts)}{sums}" if states else "no cells"
     )

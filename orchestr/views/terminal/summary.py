@@ -159,7 +159,9 @@ def _counts_line(shown: Sequence[tuple[FeatureStatus, str]]) -> str:
     parts = [f"{done} done", f"{sum(s in _FAILED for s in states)} failed"]
     parts += [f"{states.count(s)} {words}" for s, words in _COUNTED if s in states]
     line = ", ".join(parts)
-    return line + spending_words([s.view.cell(n) for s, n in shown if _was_touched(s, n)])
+    features = {id(status): status for status, _ in shown}.values()
+    every = [*shown, *((status, step) for status in features for step in status.plan.steps)]
+    return line + spending_words([s.view.cell(n) for s, n in every if _was_touched(s, n)])
 
 
 def signing_lines(shown: Sequence[tuple[FeatureStatus, str]]) -> list[str]:
