@@ -38,8 +38,9 @@ _ANY_IS_STRICTER = {
 
 
 def hash_value(value: Any) -> str:
-    """Sha256 of a value as canonical JSON: keys sorted, no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Sha256 of a value as canonical JSON: keys sorted, no spaces. What JSON has not, and only a
+    file that was edited by hand can hold, is its text."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
