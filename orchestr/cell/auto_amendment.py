@@ -33,12 +33,13 @@ from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord, WorktreeMarker
 
 
-def grant_amendments(run: FeatureRun, still: Collection[str] = ()) -> list[str]:
-    """Hand over what cells are blocked on; their names. ``still``: cells that do not take part.
+def grant_amendments(run: FeatureRun, still: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """Hand over what cells are blocked on; each with the owners. ``still``: cells that do not take
+    part.
 
     No cell of the feature may be at work.
     """
-    granted: list[str] = []
+    granted: dict[str, tuple[str, ...]] = {}
     if not any(contract.amend is AmendMode.AUTO for contract in run.feature.contracts):
         return granted
     for cell in run.feature.cells:
@@ -52,7 +53,7 @@ def grant_amendments(run: FeatureRun, still: Collection[str] = ()) -> list[str]:
                 ctx.emit(EventKind.CELL_AMENDED, attempt=found.attempt, owner=item.owner,
                          contract=item.contract, todo=item.todo)  # fmt: skip
         amendment.mark_amended(ctx, found)
-        granted.append(cell.name)
+        granted[cell.name] = tuple(item.owner for item in found.items)
     return granted
 
 

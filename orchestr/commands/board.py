@@ -130,7 +130,9 @@ class WorkspaceSource(BoardSource):
             if kept is not None and kept.version == version and begin < kept.until:
                 return kept.page
             session = self._open_session(feature)
-            gatherer = self._gatherers.setdefault(feature, FeaturePageBuilder())
+            gatherer = self._gatherers.setdefault(
+                feature, FeaturePageBuilder(embeds_pictures=False)
+            )
             page = gatherer.build_page(session.load_run(feature))
             page = replace(page, status=add_forecast(session, [page.status])[0])
             now = time.monotonic()

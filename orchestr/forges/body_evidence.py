@@ -40,6 +40,17 @@ def _check_mark(row: Mapping[str, Any]) -> str:
     return "⚠️ not evaluated:" if row.get("unavailable") is True else "❌"
 
 
+def render_pictures(paths: Sequence[str], report: str) -> str:
+    """The section on pictures: their paths in the state folder of the run, and what shows them."""
+    if not paths:
+        return ""
+    lines = [f"- {inline_code(path)}" for path in paths[:MOST]]
+    if len(paths) > MOST:
+        lines.append(f"- and {len(paths) - MOST} more")
+    text = f"In the state folder of the run; {inline_code(report)} shows them."
+    return f"### Pictures\n\n{text}\n\n" + "\n".join(lines)
+
+
 def render_deviation(files: Sequence[str], explanation: str, *, names_files: bool) -> str:
     """The section on files that the approved plan does not name; empty where it names all."""
     if not names_files:

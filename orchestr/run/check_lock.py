@@ -18,6 +18,7 @@ from orchestr.git.identity import read_identity
 from orchestr.git.repo import Repo
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.lease import LeaseRecord
+from orchestr.spec.records import LOCK_SUFFIX
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.views.query.spec_lock import (
@@ -42,13 +43,17 @@ def check_lock(run: FeatureRun) -> list[Problem]:
         if not was_locked(run):
             return []
         back = f"git checkout -- {feature.lock_path}"
+        if feature.was is not None:  # the spec's file may have been renamed with it
+            former = Path(feature.lock_path).with_name(f"{feature.was}{LOCK_SUFFIX}")
+            if (run.layout.root / former).exists():
+                back = f"git mv {former} {feature.lock_path}"
         if feature.lock:
             what = f"is gone, and the journal says that {feature.path} was locked"
             return [Problem(feature.lock_path, 0, 0, "", what, back)]
         what = "was locked and is not any more: no change of it is compared"
         return [Problem(feature.path, 0, 0, "", what, back, "warning")]
     try:
-        lock = read_lock(run)
+        lock, every = read_lock(run), find_changes(run)
     except SpecError as error:
         return list(error.problems)
     from orchestr.spec.locate import locate_locked_fields
@@ -60,7 +65,7 @@ def check_lock(run: FeatureRun) -> list[Problem]:
         what = f"its chain of amendments is broken: {fault}"
         hint = f"git log -p -- {feature.lock_path}"
         found.append(Problem(feature.lock_path, 0, 0, "", what, hint, "warning"))
-    changes = [change for change in find_changes(run) if change.needs_amendment]
+    changes = [change for change in every if change.needs_amendment]
     places = locate_locked_fields(run.layout.root, feature, [change.field for change in changes])
     for change, place in zip(changes, places, strict=True):
         before, after = (show_value(v, LONGEST) for v in (change.before, change.after))

@@ -3,8 +3,9 @@ audit has sent work back.
 
 A round is one pass of doit over the tasks. Cells that failed or wait for a person in it, and those
 behind them, stand still from then on, and so does an audit that ended red: nothing is tried twice
-in a run. The rounds end, because a contract is amended a bounded number of times for a cell, and an
-audit sends work back a bounded number of times.
+in a run. An owner that only waits for a yes to what it would publish works all the same: the person
+is asked about the amended one. The rounds end, because a contract is amended a bounded number of
+times for a cell, and an audit sends work back a bounded number of times.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ class Round:
         return any(self.stuck.values())
 
 
-def hand_over_waiting(goals: Sequence[FeatureGoals]) -> list[str]:
-    """Grant what cells are blocked on; their names with their features."""
-    return [
-        f"{goal.run.feature.name}:{cell}"
+def hand_over_waiting(goals: Sequence[FeatureGoals]) -> set[tuple[str, str]]:
+    """Grant what cells are blocked on; the owners, each as feature and cell."""
+    return {
+        (goal.run.feature.name, owner)
         for goal in goals
-        for cell in grant_amendments(goal.run, goal.selection.still)
-    ]
+        for owners in grant_amendments(goal.run, goal.selection.still).values()
+        for owner in owners
+    }
 
 
 def plan_next_round(
@@ -49,13 +51,14 @@ def plan_next_round(
 ) -> Round | None:
     """The round after ``before``, which ``reporter`` has seen (None: the first one). None when no
     amendment was handed over and no audit has sent work back."""
-    amended = bool(reporter.amending) and bool(hand_over_waiting(goals))
-    if not repeat_audited(goals) and not amended:
+    owners = hand_over_waiting(goals) if reporter.amending else set()
+    if not repeat_audited(goals) and not owners:
         return None
     selections, tasks, every = {}, [], {}
     for goal in goals:
         name = goal.run.feature.name
-        stuck = find_stuck_cells(goal.run.plan, reporter.stuck_cells(name))
+        asked = {cell for feature, cell in owners & reporter.waiting.keys() if feature == name}
+        stuck = find_stuck_cells(goal.run.plan, reporter.stuck_cells(name) - asked)
         stuck |= before.stuck[name] if before is not None else frozenset()
         selections[name] = CellSelection(goal.selection.still | stuck, goal.selection.ignore_deps)
         every[name] = stuck

@@ -101,6 +101,13 @@ def test_what_is_not_the_contract_is_refused_and_each_ends_honestly(tmp_path: Pa
     nothing_to_do(ws)
 
 
+def test_an_owner_that_waits_for_a_yes_to_publish_amends_first(tmp_path: Path) -> None:
+    ws = house(tmp_path / "w", lean=False, api={**CELLS["api"], "approve": ["publish"]})
+    ws.run("run", FEATURE, code=1)
+    assert made(ws, "use", "use.txt") == made(ws, "api", "api/a.txt") == "v1\nv2\n"
+    assert ws.states()["api"] == "approval"
+
+
 def test_an_amendment_that_does_not_help_ends_after_two(tmp_path: Path) -> None:
     ws = house(tmp_path / "w")
     ws.script("api", "mkdir -p api; echo $ORCHESTR_ATTEMPT >> api/a.txt\n")

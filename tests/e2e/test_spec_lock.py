@@ -102,6 +102,11 @@ def test_a_lock_that_is_gone_broken_or_edited(tmp_path: Path) -> None:
     assert "! the lock is broken" in ws.run("status", FEATURE, code=0).stdout
     assert (ws.root / PATH).read_text() == "broken\n"
 
+    table = "[values.cells.a.checks.unit]\n"
+    for old, new in (("kind = ", "kind = 2026-01-01 # "), (table, "checks = 1\n[other]\n")):
+        (ws.root / PATH).write_text(good.replace(old, new))
+        assert "fault" not in both(ws.run("run", FEATURE, code=2))
+
     (ws.root / PATH).write_text(good.replace("it works", "it may work"))
     ws.edit_spec("it works", "it may work")
     assert "chain of amendments is broken" in both(ws.run("run", FEATURE, code=0))

@@ -166,6 +166,11 @@ def test_additions_are_locked_by_the_next_amendment_and_count_as_none() -> None:
         ("schema = 99\n", "form 99 of a lock is not known"),
         ("schema = 1\nfeature = 'x'\n", "this is not a lock: field"),
         ("", "form None of a lock"),
+        (
+            "schema = 1\nfeature='x'\nat=''\nwho=''\nvalues={cells=1}\nfree={}\n"
+            "digests={intent='',locked='',free='',chain=''}\n",
+            "`values.cells` is no table",
+        ),
     ],
 )
 def test_a_file_that_is_no_lock_is_an_error_at_its_line(

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestr.cell.agent.goal import describe_goal
 from orchestr.cell.agent.run_reviewers import ReviewCase, collect_opinions
-from orchestr.cell.agent.verdict import SCHEMA, ReviewerOpinion
+from orchestr.cell.agent.verdict import ReviewerOpinion, answer_schema
 from orchestr.cell.context import CellContext
 from orchestr.cell.proof.check_request import make_suite_request, open_check_place
 from orchestr.cell.worktree.clone_guard import GUARD
@@ -26,6 +26,7 @@ from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
+from orchestr.state.pictures import write_pictures
 from orchestr.state.results import check_word
 
 DIFF_LIMIT = 120_000  # characters of the diff in a prompt; the rest is read in the checkout
@@ -48,6 +49,8 @@ def review_head(
     with guard_worktree(ctx, head, ctx.dir / GUARD, left, void) as guard:
         try:
             pictures = take_screenshots(ctx, head, number, left)
+            if pictures:
+                write_pictures(ctx.dir, ctx.run.layout.state, number, head, pictures)
             prompt = build_review_prompt(ctx, head, base, rows, pictures)
             case = ReviewCase(number, head, base, prompt, pictures)
             found = collect_opinions(ctx, ctx.cell.proof.reviewers, case)
@@ -111,12 +114,15 @@ def build_review_prompt(
     parts.append("## Evidence of the engine\n" + _format_evidence(rows))
     if pictures:
         listed = "\n".join(f"- {path}" for path in pictures)
-        parts.append(f"## Pictures of the change (look at them if you can)\n{listed}")
+        parts.append(
+            f"## Pictures of the change (look at them if you can)\n{listed}\n\n"
+            "Where one shows an issue, name it in the issue's `pictures`."
+        )
     stat = ctx.repo.diff_stat(base, head).strip()
     parts.append(
         f"## The change\n{fence_text(stat)}\n\n{fence_text(_read_diff(ctx, head, base), 'diff')}"
     )
-    parts.append(ASK.format(schema=fence_text(_schema_json(), "json")))
+    parts.append(ASK.format(schema=fence_text(_schema_json(bool(pictures)), "json")))
     return "\n\n".join(parts) + "\n"
 
 
@@ -146,10 +152,10 @@ def fence_text(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _schema_json() -> str:
+def _schema_json(has_pictures: bool) -> str:
     import json
 
-    return json.dumps(SCHEMA, indent=1)
+    return json.dumps(answer_schema(has_pictures=has_pictures), indent=1)
 
 
 ASK = """## Your answer

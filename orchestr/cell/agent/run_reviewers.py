@@ -112,7 +112,10 @@ def collect_opinions(
     ctx: CellContext, reviewers: Sequence[Reviewer], case: ReviewCase
 ) -> tuple[ReviewerOpinion, ...]:
     """Every reviewer's opinion on the head, in their order. Raises PhaseFailed, Interrupted."""
-    return collect_answers(ctx, reviewers, case, OPINION)
+    form = OPINION
+    if case.pictures:
+        form = replace(form, schema=opinions.answer_schema(has_pictures=True))
+    return collect_answers(ctx, reviewers, case, form)
 
 
 def collect_answers(

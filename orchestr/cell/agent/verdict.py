@@ -30,13 +30,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewIssue:
-    """One finding. ``places`` are ``path`` or ``path:line``; ``evidence`` is what shows it."""
+    """One finding. ``places`` are ``path`` or ``path:line``; ``evidence`` is what shows it,
+    ``pictures`` are those of the change that do, as the reviewer names them."""
 
     title: str
     description: str
     severity: Severity
     places: tuple[str, ...] = ()
     evidence: str = ""
+    pictures: tuple[str, ...] = ()
 
     @property
     def is_proven(self) -> bool:
@@ -88,23 +90,27 @@ _FIELDS: dict[str, Any] = {
     "places": {"type": "array", "items": _PLACE},
     "evidence": _STRINGS,
 }
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "summary": _STRINGS,
-        "issues": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": _FIELDS,
-                "required": list(_FIELDS),
-                "additionalProperties": False,
-            },
-        },
-    },
-    "required": ["summary", "issues"],
-    "additionalProperties": False,
-}
+_PICTURES = {"pictures": {"type": "array", "items": _STRINGS}}
+
+
+def answer_schema(*, has_pictures: bool) -> dict[str, Any]:
+    """The form of an answer; where there are pictures of the change, an issue can name some."""
+    fields = {**_FIELDS, **_PICTURES} if has_pictures else _FIELDS
+    issue = {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"summary": _STRINGS, "issues": {"type": "array", "items": issue}},
+        "required": ["summary", "issues"],
+        "additionalProperties": False,
+    }
+
+
+SCHEMA = answer_schema(has_pictures=False)
 
 
 def parse_opinion(reviewer: str, answer: str) -> ReviewerOpinion:
@@ -154,7 +160,7 @@ def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
 def _parse_issue(value: Any, number: int) -> ReviewIssue:
     here = f"issue {number}"
     table = require_table(value, here)
-    unknown = sorted(table.keys() - _FIELDS.keys())
+    unknown = sorted(table.keys() - _FIELDS.keys() - _PICTURES.keys())
     if unknown:
         raise UnreadableAnswer(f"{here}: unknown field {unknown[0]!r}")
     severity = table.get("severity")
@@ -172,7 +178,14 @@ def _parse_issue(value: Any, number: int) -> ReviewIssue:
         Severity(severity),
         tuple(_parse_place(place, here) for place in places[:50]),
         require_text(table, f"{here}: evidence", "")[:TEXT],
+        _parse_pictures(table.get("pictures") or [], here),
     )
+
+
+def _parse_pictures(value: Any, here: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UnreadableAnswer(f"{here}: `pictures` must be a list of texts")
+    return tuple(item[:1000] for item in value[:10])
 
 
 def _parse_place(value: Any, here: str) -> str:
@@ -224,10 +237,15 @@ def opinion_to_row(opinion: ReviewerOpinion) -> dict[str, Any]:
     return {
         "reviewer": opinion.reviewer,
         "summary": opinion.summary[:TEXT],
-        "issues": [{**asdict(i), "severity": str(i.severity), "places": list(i.places)}
-                   for i in opinion.issues],
+        "issues": [_issue_to_row(issue) for issue in opinion.issues],
         **({} if opinion.model is None else {"model": opinion.model}),
     }  # fmt: skip
+
+
+def _issue_to_row(issue: ReviewIssue) -> dict[str, Any]:
+    row = {**asdict(issue), "severity": str(issue.severity), "places": list(issue.places)}
+    pictures = list(row.pop("pictures"))
+    return {**row, "pictures": pictures} if pictures else row
 
 
 def mark_outvoted(
@@ -254,7 +272,7 @@ def opinion_from_row(row: Mapping[str, Any]) -> ReviewerOpinion:
         row["summary"],
         tuple(
             ReviewIssue(i["title"], i["description"], Severity(i["severity"]), tuple(i["places"]),
-                  i["evidence"])
+                  i["evidence"], tuple(i.get("pictures") or ()))
             for i in row["issues"]
         ),
         row.get("model"),
@@ -269,5 +287,7 @@ def format_blockers(blockers: Sequence[tuple[ReviewerOpinion, ReviewIssue]]) -> 
         if issue.places:
             lines.append("Where: " + ", ".join(issue.places))
         lines.append(f"Evidence: {issue.evidence}")
+        if issue.pictures:
+            lines.append("Pictures: " + ", ".join(issue.pictures))
         parts.append("\n\n".join(line for line in lines if line))
     return "\n\n".join(parts) + "\n"

@@ -18,6 +18,7 @@ from orchestr.forges.markdown_escape import literal_text
 from orchestr.process.redact_stream import hide_secret_values
 from orchestr.spec.phases import Action
 from orchestr.state import repairs
+from orchestr.state.pictures import read_pictures
 from orchestr.state.results import (
     CHECKS,
     NO_PR,
@@ -95,6 +96,7 @@ def body_block(
             _render_deviation(notes.deviation),
             body_evidence.render_repairs(counted_repairs(ctx)),
             body_evidence.render_reviews(review.items if review else ()),
+            _render_pictures(ctx),
         ),
         depends_on=render_depends_on(list_depends_on(ctx.run.feature, ctx.cell, known)),
     )
@@ -113,6 +115,12 @@ def _render_deviation(deviation: PlanDeviation | None) -> str:
     return body_evidence.render_deviation(
         deviation.files, deviation.explanation, names_files=deviation.plan_names_files
     )
+
+
+def _render_pictures(ctx: CellContext) -> str:
+    head = ctx.read_head()
+    found = read_pictures(ctx.dir, head.head) if head is not None else ()
+    return body_evidence.render_pictures(found, f"orchestr report {ctx.run.feature.name}")
 
 
 def is_partial(ctx: CellContext) -> bool:

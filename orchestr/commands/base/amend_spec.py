@@ -20,13 +20,12 @@ from orchestr.spec.lock import (
     SpecLock,
     Tier,
     amend_lock,
-    compare_spec_to_lock,
     encode_spec_lock,
     find_chain_fault,
 )
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
-from orchestr.views.query.spec_lock import has_lock, read_lock, show_value
+from orchestr.views.query.spec_lock import find_changes, has_lock, read_lock, show_value
 from orchestr.views.terminal.output import write_stdout
 
 LONGEST = 600  # characters of a value that is shown
@@ -49,7 +48,7 @@ def amend_specs(
 def _amend_spec(run: FeatureRun, reason: str, *, dry_run: bool) -> None:
     lock = _read_whole_lock(run)
     name, path = run.feature.name, run.feature.lock_path
-    changes = compare_spec_to_lock(lock, run.feature)
+    changes = find_changes(run)
     for change in changes if dry_run else ():
         write_stdout(f"{change.tier}: {change.field}\n")
         if (change.before, change.after) != (None, None):

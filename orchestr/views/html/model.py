@@ -35,6 +35,18 @@ class ItemFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A picture of a cell. ``source`` is its data as an address, empty where ``why`` says why, or
+    on a board; ``path`` is where it lies in the state folder; ``issues`` name it."""
+
+    name: str
+    path: str
+    source: str = ""
+    why: str = ""
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CellEvidence:
     """What can be shown of one cell's work. ``diff`` None: ``why`` says why there is none.
 
@@ -53,6 +65,31 @@ class CellEvidence:
     log_bytes: int = 0
     plan: str = ""  # what its agent means to do, at the gate `plan`
     reasons: Mapping[str, str] = field(default_factory=dict)  # phase -> why it would run again
+    pictures: tuple[PagePicture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What speaks of an item of `done_means`. ``state``: passed, failed, partial, not evaluated."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityLine:
+    """One item of `done_means`, and all that speaks of it for the heads as they are now."""
+
+    statement: str
+    witnesses: tuple[Witness, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """`shown` where all that speaks of it passed, `red` where one says no, else `open`."""
+        states = {one.state for one in self.witnesses}
+        if states & {"failed", "partial"}:
+            return "red"
+        return "shown" if states == {"passed"} else "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +111,7 @@ class FeaturePage:
     now: float
     evidence: Mapping[str, CellEvidence] = field(default_factory=dict)
     spec: SpecText | None = None
+    capabilities: tuple[CapabilityLine, ...] = ()
 
     def cell_evidence(self, cell: str) -> CellEvidence:
         return self.evidence.get(cell, _NOTHING)

@@ -40,6 +40,8 @@ from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import format_line
 from orchestr.views.model import FeatureStatus
 from orchestr.views.query import evidence as proofs
+from orchestr.views.query.capabilities import list_capabilities
+from orchestr.views.query.pictures import PictureReader
 from orchestr.views.query.status import feature_status
 
 TAIL_BYTES = 24_000  # of a transcript or a check's log
@@ -57,7 +59,8 @@ Redact = Callable[[str], str]
 class FeaturePageBuilder:
     """Makes the page of a feature; keeps differences between looks, as commits do not change."""
 
-    def __init__(self, bounds: DiffLimits | None = None) -> None:
+    def __init__(self, bounds: DiffLimits | None = None, *, embeds_pictures: bool = True) -> None:
+        self._embeds = embeds_pictures
         self._bounds = bounds or DiffLimits()
         self._diffs: dict[tuple[str, Pair], CommitDiff] = {}
 
@@ -76,12 +79,17 @@ class FeaturePageBuilder:
         logs = [LOGS_OF_CHECKS]
         few = len(cells) <= LOGS_OF_CELLS
         evidence = {}
+        pictures = PictureReader(run.layout.state, embeds=self._embeds)
         for ctx in cells:
             state = status.cell_state(ctx.cell.name)
             evidence[ctx.cell.name] = self._gather_evidence(
-                ctx, hide, found, logs, tail=few or state.is_bad or state.is_moving
+                ctx, hide, found, logs, pictures, tail=few or state.is_bad or state.is_moving
             )
-        return FeaturePage(status, line, time.time(), evidence, read_spec_text(run, hide))
+        able = tuple(
+            replace(one, statement=hide(one.statement))
+            for one in list_capabilities(run.feature, status, evidence)
+        )
+        return FeaturePage(status, line, time.time(), evidence, read_spec_text(run, hide), able)
 
     def _gather_evidence(
         self,
@@ -89,6 +97,7 @@ class FeaturePageBuilder:
         hide: Redact,
         found: Mapping[str, tuple[Pair | None, CommitDiff | None, str]],
         logs: list[int],
+        pictures: PictureReader,
         *,
         tail: bool,
     ) -> CellEvidence:
@@ -109,12 +118,17 @@ class FeaturePageBuilder:
             path = attempts.attempt_folder(ctx.dir, tried[-1].number) / TRANSCRIPT
             parse = event_parser(ctx.run.settings, tried[-1].agent)
             lines, size = read_transcript_tail(path, hide, parse)
+        shown, heard = _check_rows(ctx, checks, review), _review_rows(ctx, review)
         return CellEvidence(
             diff=diff,
             why=why,
             compare=compare,
-            checks=make_item_facts(_check_rows(ctx, checks, review), ctx.dir, hide, logs),
-            reviews=make_item_facts(_review_rows(ctx, review), ctx.dir, hide, logs),
+            checks=make_item_facts(shown, ctx.dir, hide, logs),
+            reviews=make_item_facts(heard, ctx.dir, hide, logs),
+            pictures=tuple(
+                replace(one, issues=tuple(map(hide, one.issues)))
+                for one in pictures.read_cell(ctx, shown, heard)
+            ),
             void=void,
             attempts=tried,
             log=lines,
@@ -276,7 +290,7 @@ def _opinion_row(one: proofs.ReviewRecord, newest: bool) -> dict[str, Any]:
     issues = [
         {"severity": issue.severity.replace("_", " "), "title": issue.title,
          "file": ", ".join(issue.places), "message": issue.description,
-         "evidence": issue.evidence}
+         "evidence": issue.evidence, "pictures": list(issue.pictures)}
         for issue in one.opinion.issues
     ]  # fmt: skip
     told = f"{one.opinion.verdict}. {one.opinion.summary}".strip()

@@ -48,14 +48,19 @@ def find_changes(run: FeatureRun) -> tuple[SpecChange, ...]:
     """What differs from the lock of a feature that has one. Raises SpecError."""
     from orchestr.spec.lock import compare_spec_to_lock
 
-    return compare_spec_to_lock(read_lock(run), run.feature)
+    path = run.feature.lock_path
+    try:
+        return compare_spec_to_lock(read_lock(run), run.feature)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # edited by hand
+        what = f"its values are none of a spec: {error}"
+        raise SpecError([Problem(path, 0, 0, "values", what, f"git checkout -- {path}")]) from error
 
 
 def show_value(value: Any, longest: int) -> str:
     """A locked value in one line, cut to ``longest`` characters."""
     if value is None:
         return "not there"
-    text = clean_line(json.dumps(value, ensure_ascii=False))
+    text = clean_line(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
