@@ -157,7 +157,12 @@ def read_checks(raw: Any) -> tuple[tuple[proof.CheckDef, ...], list[Fault]]:
     faults: list[Fault] = [
         ((), f"two checks are called {quote_value(name)}", "rename one", False) for name in twice
     ]
-    return make_records(models), faults
+    made = make_records(models)
+    for index, check in enumerate(made):
+        if check.shows:
+            why = "a check of every feature shows none of one feature's `done_means`"
+            faults.append(((index, "shows"), why, "write the check in the spec", True))
+    return made, faults
 
 
 def make_fault(root: Any, error: dict[str, Any]) -> Fault:

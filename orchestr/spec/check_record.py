@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from orchestr.spec import fields
-from orchestr.spec.declare import Doc, MayBeLeftOut, Table
+from orchestr.spec.declare import Doc, MayBeLeftOut, Table, TextItems
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -19,6 +19,7 @@ class CheckBase:
     see too. The values of both are part of the check's inputs (see `orchestr.checks.cache`).
     ``reads`` are the paths whose content decides what it says; empty: the whole tree.
     ``exclusive`` checks of all workspaces of this user run one after the other on this host.
+    ``shows`` connects it with items of the feature's ``done_means``, for people alone.
 
     What a kind declares beside its fields: ``kind``, its name in files; ``usual_timeout``, the
     seconds of a check that names none; ``makes_screenshots``, whether it may stand under
@@ -53,6 +54,13 @@ class CheckBase:
     exclusive: Annotated[
         bool, Doc("no two such checks of this user run at once on this machine", True)
     ] = False
+    shows: Annotated[
+        tuple[fields.Text, ...],
+        TextItems(),
+        Doc(
+            "the items of `done_means` that it shows to hold", ["a key made by Java is read by Go"]
+        ),
+    ] = ()
 
     @classmethod
     def complete_fields(cls, given: dict[str, Any]) -> dict[str, Any]:

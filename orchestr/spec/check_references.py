@@ -32,6 +32,7 @@ def check_proof_fields(
     for here, fields in levels:
         if not isinstance(fields, dict):
             continue
+        yield from _shown_problems(document, (*here, "checks"), fields.get("checks"))
         for word in ("checks", "screenshots", "reviewers"):
             yield from _duplicate_problems(document, (*here, word), fields.get(word))
         if agents is not None:
@@ -43,8 +44,22 @@ def check_proof_fields(
     if agents is not None:
         yield from _agent_problems(document, ("auditors",), raw.get("auditors"), agents)
     yield from _duplicate_problems(document, ("cross_checks",), raw.get("cross_checks"))
+    yield from _shown_problems(document, ("cross_checks",), raw.get("cross_checks"))
     yield from _repo_problems(document, raw.get("cross_checks"), repos)
     yield from _owner_problems(document, raw.get("contracts"), names)
+
+
+def _shown_problems(document: Document, here: Path_, listed: Any) -> Iterable[Problem]:
+    """Checks that show what `done_means` does not name."""
+    stated = document.value.get("done_means")
+    items = [text.strip() for text in stated if isinstance(text, str)] if stated else []
+    for index, check in enumerate(listed if isinstance(listed, list) else ()):
+        shown = check.get("shows") if isinstance(check, dict) else None
+        for number, text in enumerate(shown if isinstance(shown, list) else ()):
+            if isinstance(text, str) and text.strip() not in items:
+                message = f"{quote_value(text)} is no item of `done_means`"
+                hint = suggest_name(text.strip(), items) if items else "write `done_means:` first"
+                yield document.make_problem((*here, index, "shows", number), message, hint)
 
 
 def _audit_problems(

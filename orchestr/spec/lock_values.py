@@ -109,6 +109,8 @@ def is_stricter(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
             fine = (new or usual) <= (old or usual)
         elif name == "exclusive":
             fine = True  # when it runs, not what it asks for
+        elif name == "shows":
+            fine = set(old or ()) <= set(new or ())
         elif (kind, name) == ("diff_coverage", "least"):
             fine = (new or _USUAL_COVERAGE) >= (old or _USUAL_COVERAGE)
         elif (kind, name) in _MORE_IS_STRICTER:

@@ -20,7 +20,7 @@ from orchestr.spec.check_record import CheckBase
 Row = list[Any]
 Decode = Callable[[Any], Any]
 READS = "reads"
-LATER = (READS, "exclusive")  # fields of `CheckBase` that the first rows did not have
+LATER = (READS, "exclusive", "shows")  # fields of `CheckBase` that the first rows did not have
 
 
 def check_to_row(check: CheckBase) -> Row:

@@ -1,9 +1,9 @@
 """The pictures of a cell's head: which files they are, for the report and the pull request.
 
 `screenshots` write them where an attempt keeps what it made; a result that was kept from an earlier
-run leads to where that one left them. So `screenshots.json` in the attempt's folder names them. What a
-file is, its first bytes say, never its name: a picture goes into a page only as PNG, JPEG or WebP,
-which hold no program, as SVG can.
+run leads to where that one left them. So `screenshots.json` in the attempt's folder names them.
+What a file is, its first bytes say, never its name: a picture goes into a page only as PNG, JPEG or
+WebP, which hold no program, as SVG can.
 """
 
 from __future__ import annotations

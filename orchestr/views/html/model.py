@@ -69,6 +69,30 @@ class CellEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """What speaks of an item of `done_means`. ``state``: passed, failed, partial, not evaluated."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityLine:
+    """One item of `done_means`, and all that speaks of it for the heads as they are now."""
+
+    statement: str
+    witnesses: tuple[Witness, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """`shown` where all that speaks of it passed, `red` where one says no, else `open`."""
+        states = {one.state for one in self.witnesses}
+        if states & {"failed", "partial"}:
+            return "red"
+        return "shown" if states == {"passed"} else "open"
+
+
+@dataclass(frozen=True, slots=True)
 class SpecText:
     """The spec file as it is now. ``text`` is cut where ``cut`` says so."""
 
@@ -87,6 +111,7 @@ class FeaturePage:
     now: float
     evidence: Mapping[str, CellEvidence] = field(default_factory=dict)
     spec: SpecText | None = None
+    capabilities: tuple[CapabilityLine, ...] = ()
 
     def cell_evidence(self, cell: str) -> CellEvidence:
         return self.evidence.get(cell, _NOTHING)

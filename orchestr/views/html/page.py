@@ -138,6 +138,7 @@ def _template_context(page: FeaturePage, live: BoardControls | None) -> dict[str
         "surprises": status.view.surprises,
         "away": status.view.forge_away,
         "cross": history.cross_check_entries(page),
+        "capabilities": page.capabilities,
         "audit": audit.audit_entry(page.status.audit),
         "lock": lock_lines(status),
         "landings": history.landing_entries(page),

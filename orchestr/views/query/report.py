@@ -40,6 +40,7 @@ from orchestr.views.logs.dialect import event_parser
 from orchestr.views.logs.transcript import format_line
 from orchestr.views.model import FeatureStatus
 from orchestr.views.query import evidence as proofs
+from orchestr.views.query.capabilities import list_capabilities
 from orchestr.views.query.pictures import PictureReader
 from orchestr.views.query.status import feature_status
 
@@ -84,7 +85,11 @@ class FeaturePageBuilder:
             evidence[ctx.cell.name] = self._gather_evidence(
                 ctx, hide, found, logs, pictures, tail=few or state.is_bad or state.is_moving
             )
-        return FeaturePage(status, line, time.time(), evidence, read_spec_text(run, hide))
+        able = tuple(
+            replace(one, statement=hide(one.statement))
+            for one in list_capabilities(run.feature, status, evidence)
+        )
+        return FeaturePage(status, line, time.time(), evidence, read_spec_text(run, hide), able)
 
     def _gather_evidence(
         self,
