@@ -25,7 +25,7 @@ from orchestr.landing.events import Trouble
 from orchestr.landing.ladder import read_ladder_rules, resolve_single_files
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
-from orchestr.state.results import CHECKS, IMPLEMENT, REVIEW, ImplementRecord, WorktreeMarker
+from orchestr.state.results import CHECKS, IMPLEMENT, OWN, REVIEW, ImplementRecord, WorktreeMarker
 
 EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt
 RECORD = "landing.toml"
@@ -119,6 +119,8 @@ def _keep_proven_head(ctx: CellContext, marker: WorktreeMarker) -> None:
     for name in PROOFS:
         if (ctx.dir / name).exists():
             shutil.copy2(ctx.dir / name, folder / name)
+    if (ctx.dir / OWN).is_dir():
+        shutil.copytree(ctx.dir / OWN, folder / OWN)
 
 
 def restore_proven_head(ctx: CellContext) -> bool:
@@ -142,6 +144,8 @@ def restore_proven_head(ctx: CellContext) -> bool:
     for name in PROOFS:
         if (folder / name).exists():
             shutil.copy2(folder / name, ctx.dir / name)
+    if (folder / OWN).is_dir():
+        shutil.copytree(folder / OWN, ctx.dir / OWN, dirs_exist_ok=True)
     return True
 
 

@@ -82,7 +82,7 @@ class Timeline:
 
 
 PLACE = {kind: place for place, kind in enumerate(SpanKind)}  # the outer one of two comes first
-_PRODUCT = frozenset(p.value for p in Phase) - {Phase.PUBLISH.value}
+_OUTSIDE = ("", Phase.PUBLISH.value)  # no part of what dependents wait for
 
 
 def cell_spans(spans: list[Span]) -> list[Span]:
@@ -108,7 +108,7 @@ def upstream_waits(
     began = {s.run: s.start for s in spans if s.kind is SpanKind.RUN}
     product: dict[tuple[str, str], float] = {}
     for s in spans:
-        if s.kind is SpanKind.PHASE and s.phase in _PRODUCT and s.end is not None:
+        if s.kind is SpanKind.PHASE and s.phase not in _OUTSIDE and s.end is not None:
             key = (s.run, s.cell)
             product[key] = max(product.get(key, 0.0), s.end)
     waits, blockers = [], {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import git
-from tests.crash.house import FEATURE, House, at_each
+from tests.crash.house import FEATURE, House, at_each, wait_for
 from tests.crash.test_kills import points
 
 pytestmark = pytest.mark.slow
@@ -55,3 +55,27 @@ def test_a_kill_at_any_step_pays_no_agent_twice(tmp_path: Path) -> None:
         house.sound()
 
     at_each(cases, tmp_path, act, make=build)
+
+
+def test_what_an_abort_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    """SIGKILL while the docs are written, then `abort`: half of a page is kept, and not in the
+    worktree, when the phase is done again."""
+    house = build(tmp_path / "w")
+    words = AGENT.replace(
+        "docs) cp", "docs) echo half > half.txt; touch $AGENT_DIR/at; sleep 60; cp"
+    )
+    (house.root / "agent.sh").write_text(words)
+    running = house.spawn("run", FEATURE)
+    wait_for((house.agents / "at").exists, "the half page")
+    running.kill()
+    running.ended()
+    house.run("abort", "demo:low", code=0)
+    (house.root / "agent.sh").write_text(AGENT)
+    house.run("run", FEATURE, code=0)
+    assert git(house.repos / "app.git", "show", f"{house.branch('low')}:page.txt") == "one"
+    place = house.root / ".orchestr/worktrees" / FEATURE / "low"
+    assert not (place / "half.txt").exists()
+    kept = git(house.repos / "app", "for-each-ref", "--format=%(refname)", "refs/orchestr/attempts")
+    assert any("half.txt" in git(house.repos / "app", "ls-tree", "--name-only", ref)
+               for ref in kept.split())  # fmt: skip
+    house.sound()

@@ -150,6 +150,19 @@ def end_own_attempt(
     close_attempt(ctx, attempt, "superseded", add_harm(why, harm))
 
 
+def clear_leftovers(ctx: CellContext, newest: Attempt | None) -> None:
+    """What a try left that ended outside of a run (`orchestr abort`) is kept under its ref, and
+    the worktree stands as the try found it. The worktree must be there."""
+    if newest is None or not newest.of or newest.is_open or newest.outcome == "done":
+        return
+    head = ctx.worktree_repo.resolve_commit("HEAD")
+    if head is None:
+        return
+    target = CommitId(newest.start) if head == newest.tip else head
+    if head != target or ctx.worktree_repo.dirty_paths():
+        put_worktree(ctx, newest.number, target, clean=True)
+
+
 def _take_session_over(ctx: CellContext, phase: OwnPhase, attempt: Attempt) -> None:
     """With `continues`, the first start goes on with the author's session: its settings folder in
     a sandbox, which holds the session, is copied."""

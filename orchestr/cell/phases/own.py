@@ -194,9 +194,7 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
                        hint=f"orchestr run {ctx.name}")  # fmt: skip
     passed = _find_reason_to_pass(ctx, phase)
     if passed is not None:
-        from orchestr.cell.agent.own_attempt import end_own_attempt
-
-        end_own_attempt(ctx, record.newest_own, marker, passed)
+        end_open_attempt(ctx, passed)
         result = _make_result(ctx, phase, inputs, given)
         result = replace(result, outcome=OwnOutcome.SKIPPED, reason=passed)
         result.write(ctx.dir, phase.name)
@@ -213,8 +211,14 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
 
 def _work(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> OwnResult:
     """Begin or go on with a try, and write down what it made."""
-    from orchestr.cell.agent.own_attempt import begin_own_attempt, carry_out_own
+    from orchestr.cell.agent.own_attempt import (
+        begin_own_attempt,
+        carry_out_own,
+        clear_leftovers,
+        end_own_attempt,
+    )
     from orchestr.cell.phases.checkout_head import checkout_head
+    from orchestr.cell.worktree.ensure import ensure_worktree
 
     record = CellRecord.of_cell(ctx)
     marker, done, newest = record.marker, record.implemented, record.newest_own
@@ -226,9 +230,10 @@ def _work(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> O
     elif anchor_of(ctx, phase.name) in (Phase.WORKTREE, Phase.PLAN) or done is None:
         start = _prepare_reading(ctx)
     else:
-        from orchestr.cell.agent.own_attempt import end_own_attempt
-
         end_own_attempt(ctx, newest, marker, "what it works on changed")
+        newest = CellRecord.of_cell(ctx).newest_own
+        ensure_worktree(ctx, marker)
+        clear_leftovers(ctx, newest)
         start = checkout_head(ctx, done, marker)
     attempt = begin_own_attempt(ctx, phase, newest, marker, key, start)
     work = carry_out_own(ctx, phase, attempt, marker)
@@ -294,7 +299,7 @@ def _close_open_attempt(ctx: CellContext, inputs: OwnInputs) -> None:
         close_attempt(ctx, inputs.open_attempt, "done", "")
 
 
-def end_open_attempt(ctx: CellContext) -> None:
+def end_open_attempt(ctx: CellContext, why: str = "the cell goes on without it") -> None:
     """Before others work in the worktree: a try that no phase goes on with ends."""
     newest = attempts.newest_attempt(ctx.dir)
     if newest is None or not newest.of or not newest.is_open:
@@ -303,7 +308,7 @@ def end_open_attempt(ctx: CellContext) -> None:
 
     marker = CellRecord.of_cell(ctx).marker
     if marker is not None:
-        end_own_attempt(ctx, newest, marker, "the cell goes on without it")
+        end_own_attempt(ctx, newest, marker, why)
 
 
 def is_to_be_followed(ctx: CellContext, done: ImplementRecord, head: CommitId) -> bool:
