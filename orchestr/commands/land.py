@@ -43,7 +43,7 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
-from orchestr.tasks.stale import red_audit
+from orchestr.tasks.stale import audit_reasons, red_audit
 from orchestr.views.live.plain import event_lines
 from orchestr.views.live.progress import CellLabels
 from orchestr.views.terminal.landing import (
@@ -100,6 +100,9 @@ class Land(PlainVerb):
         red = {} if self.undo else find_red_together(runs)
         if red and not params["allow_red"]:
             raise refuse_red_together(red)
+        for run in runs if not self.undo else ():
+            if not all_landed(run) and not red_audit(run) and (why := audit_reasons(run)):
+                print_stderr(f"warning: {run.feature.name}: {why[0]}")
         refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)

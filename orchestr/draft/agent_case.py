@@ -31,7 +31,7 @@ from orchestr.git.repo import CommitId, Repo
 from orchestr.state.attempts import Attempt
 
 TREE, HEADS = "tree", "heads.json"
-AGAIN = "again.md"  # what an agent without a session is told beside the whole prompt
+AGAIN = "again.md"  # what an agent without a session gets beside the whole prompt
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
 
-BACK, TOLD = "sent-back", "told"
+BACK, ANSWERED = "sent-back", "answered"
 SHOWN = 30  # errors of one answer that are sent back
 
 
@@ -64,7 +64,7 @@ class DraftRefused(OrchestrError):
 
 
 class DraftQuestion(UsageError):
-    """The drafting agent asked something, and nobody has answered yet."""
+    """The drafting agent asked something that has no answer yet."""
 
 
 def ask_agent(work: DraftWork, repositories: Sequence[str]) -> DraftRecord:
@@ -184,7 +184,7 @@ class _Asking:
             known = {**read_answers(self.work.places, self.key), **self.work.answers}
             inputs = RoundInputs(
                 answer, errors, self._count(BACK), self.work.settings.draft.repair,
-                bool(self._count(TOLD)), known,
+                bool(self._count(ANSWERED)), known,
             )  # fmt: skip
             step, why = decide_round(inputs)
             match step:
@@ -194,10 +194,10 @@ class _Asking:
                     count = "an error goes" if len(errors) == 1 else f"{len(errors)} errors go"
                     self.work.say(f"{count} back to {self.attempt.agent}: {errors[0]}")
                     self._continue(BACK, verdict.session_id, words.render_errors(errors[:SHOWN]))
-                case RoundStep.TELL if answer is not None:
-                    told = {part.key: known[part.key] for part in answer.question}
-                    self._keep_answers(told)
-                    self._continue(TOLD, verdict.session_id, words.render_answers(told))
+                case RoundStep.SEND_ANSWERS if answer is not None:
+                    given = {part.key: known[part.key] for part in answer.question}
+                    self._keep_answers(given)
+                    self._continue(ANSWERED, verdict.session_id, words.render_answers(given))
                 case RoundStep.ASK_PERSON if answer is not None:
                     self._ask_person(answer, known)
                 case _:
@@ -284,7 +284,7 @@ class _Asking:
         prepare_next_start(self.folder, session, text)
 
     def _ask_person(self, answer: DraftAnswer, known: Mapping[str, str]) -> None:
-        """Put the question; raises DraftQuestion where nobody is there to answer."""
+        """Put the question; raises DraftQuestion without a person to answer."""
         missing = list_unanswered(answer.question, known)
         given = dict(self.work.ask(missing)) if self.work.ask is not None else {}
         if list_unanswered(missing, given):

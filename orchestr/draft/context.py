@@ -54,7 +54,7 @@ class DraftLayout(WorkspaceLayout):
 
 @dataclass(slots=True)
 class DraftWork:
-    """``ask`` puts the parts of a question to a person, None: nobody is there. ``answers`` came on
+    """``ask`` puts the parts of a question to a person, None without one. ``answers`` came on
     the command line, ``say`` shows a line of progress, ``purse`` is the budget of the command."""
 
     settings: Settings

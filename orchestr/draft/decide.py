@@ -53,7 +53,7 @@ class RoundStep(StrEnum):
 
     ACCEPT = "accept"
     SEND_BACK = "send back"  # with its errors
-    TELL = "tell"  # the answers to its question
+    SEND_ANSWERS = "send answers"  # to its question
     ASK_PERSON = "ask person"
     REFUSE = "refuse"  # it ends here, the text is kept
 
@@ -61,13 +61,13 @@ class RoundStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class RoundInputs:
     """``errors`` are all that is wrong with the answer, ``sent_back`` the rounds before it,
-    ``limit`` how many there may be. ``told`` says that one question was answered already."""
+    ``limit`` how many there may be. ``answered``: one question was answered already."""
 
     answer: DraftAnswer | None
     errors: Sequence[str]
     sent_back: int
     limit: int
-    told: bool = False
+    answered: bool = False
     known: Mapping[str, str] | None = None
 
 
@@ -83,15 +83,15 @@ def decide_round(inputs: RoundInputs) -> tuple[RoundStep, str]:
     question = inputs.answer.question if inputs.answer is not None else ()
     if not question:
         return RoundStep.ACCEPT, ""
-    if inputs.told:
+    if inputs.answered:
         asked = "; ".join(part.ask for part in question)
         return RoundStep.REFUSE, f"its scope is not clear, and one question was answered: {asked}"
     missing = list_unanswered(question, inputs.known or {})
-    return (RoundStep.ASK_PERSON if missing else RoundStep.TELL), ""
+    return (RoundStep.ASK_PERSON if missing else RoundStep.SEND_ANSWERS), ""
 
 
 def list_unanswered(
     question: Sequence[QuestionPart], known: Mapping[str, str]
 ) -> tuple[QuestionPart, ...]:
-    """The parts of a question that nobody has answered."""
+    """The parts of a question that have no answer."""
     return tuple(part for part in question if not known.get(part.key, "").strip())

@@ -50,9 +50,9 @@ def find_start(settings: Settings, name: str) -> tuple[Repo, str, CommitId]:
     path = repo_path(settings, name)
     repo = Repo(path)
     if not path.is_dir() or (why := repo.explain_unusable()) is not None:
-        told = why[0] if path.is_dir() and why is not None else f"there is no clone at {path}"
+        what = why[0] if path.is_dir() and why is not None else f"there is no clone at {path}"
         raise OrchestrError(
-            f"repository {name}: {told}", hint=f"set [repos.{name}] path to a clone"
+            f"repository {name}: {what}", hint=f"set [repos.{name}] path to a clone"
         )
     base = settings.repo_settings(name).base or repo.default_branch() or "HEAD"
     commit = find_base(repo, base) or repo.resolve_commit(base) or repo.resolve_commit("HEAD")

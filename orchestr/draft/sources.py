@@ -65,7 +65,7 @@ def render_issues(issues: Sequence[Issue]) -> str:
 
 
 def collect_review_findings(layout: WorkspaceLayout, feature: Feature) -> str:
-    """What reviewers found and nobody repaired, by the cells' review files, as Markdown."""
+    """What reviewers found and was not repaired, by the cells' review files, as Markdown."""
     parts = []
     for cell in feature.cells:
         try:

@@ -29,7 +29,7 @@ def picture_clones(settings: Settings, names: Sequence[str], folder: Path) -> No
 
 
 def list_changed_clones(settings: Settings, names: Sequence[str], folder: Path) -> list[str]:
-    """The repositories whose clone is another than in the picture, each told once."""
+    """The repositories whose clone is another than in the picture, each named once."""
     data = read_if_there(folder / PICTURE)
     before = json.loads(data) if data else {}
     now = _look(settings, names)

@@ -47,8 +47,11 @@ def test_a_question_is_asked_once() -> None:
     assert decide_round(RoundInputs(ASKED, (), 0, 3, known={"scope": " "}))[0] is (
         RoundStep.ASK_PERSON
     )
-    assert decide_round(RoundInputs(ASKED, (), 0, 3, known={"scope": "a"}))[0] is RoundStep.TELL
-    step, why = decide_round(RoundInputs(ASKED, (), 0, 3, told=True, known={"scope": "a"}))
+    assert (
+        decide_round(RoundInputs(ASKED, (), 0, 3, known={"scope": "a"}))[0]
+        is RoundStep.SEND_ANSWERS
+    )
+    step, why = decide_round(RoundInputs(ASKED, (), 0, 3, answered=True, known={"scope": "a"}))
     assert step is RoundStep.REFUSE
     assert "Which?" in why
 
@@ -56,19 +59,19 @@ def test_a_question_is_asked_once() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from(["bad", "ask", "good"]), min_size=30), st.integers(0, 10))
 def test_the_loop_ends_within_its_bound(answers: list[str], limit: int) -> None:
-    sent_back, told, starts = 0, False, 0
+    sent_back, answered, starts = 0, False, 0
     for kind in answers:
         starts += 1
         errors = ["wrong"] if kind == "bad" else []
         answer = {"bad": None, "ask": ASKED, "good": DraftAnswer("a: 1")}[kind]
         step, _ = decide_round(
-            RoundInputs(answer, errors, sent_back, limit, told, {"scope": "all"})
+            RoundInputs(answer, errors, sent_back, limit, answered, {"scope": "all"})
         )
         if step is RoundStep.SEND_BACK:
             sent_back += 1
-        elif step is RoundStep.TELL:
-            assert not told
-            told = True
+        elif step is RoundStep.SEND_ANSWERS:
+            assert not answered
+            answered = True
         else:
             assert (step is RoundStep.ACCEPT) == (kind == "good")
             break

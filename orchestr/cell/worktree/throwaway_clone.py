@@ -1,4 +1,4 @@
-"""A clone for somebody who only reads: at one commit, without a remote, its files read-only.
+"""A clone for an agent that only reads: at one commit, without a remote, its files read-only.
 
 Reviewers and drafting agents get one. What they do to it reaches no worktree and no branch; its
 objects are those of the main clone, read through git's alternates.

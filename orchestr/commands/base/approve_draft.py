@@ -40,7 +40,7 @@ from orchestr.views.terminal.plan import plan_text
 
 def approve_draft(session: Session, name: str, *, yes: bool) -> None:
     """Raises UsageError (exit 2) where there is no draft of the intent as it is, where the spec was
-    edited since, or where nobody is there to say yes."""
+    edited since, or without a person to say yes."""
     places = find_places(session, name)
     with hold_draft(session, name):
         record = _require_draft(session, places)
