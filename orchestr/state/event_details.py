@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
+from orchestr.state.forge_details import ForgeUnreachable, ForgeWaits
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.spec_details import SpecAmended, SpecChanged, SpecLocked
@@ -379,20 +380,6 @@ class LandParked(Details, frozen=True, tag="land.parked"):
     state: Text = None
     reason: Text = None
     hint: Text = None
-
-
-class ForgeUnreachable(Details, frozen=True, tag="forge.away"):
-    repo: Text = None
-    reason: Text = None
-    hint: Text = None
-
-
-class ForgeWaits(Details, frozen=True, tag="forge.waits"):
-    """A forge lets us wait: its quota is used up."""
-
-    host: Text = None
-    reason: Text = None
-    wait_s: Number = None
 
 
 EventDetails = (

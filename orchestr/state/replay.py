@@ -17,8 +17,9 @@ from dataclasses import replace
 from statistics import median
 
 from orchestr.spec.phases import Phase
-from orchestr.state.event_details import AttemptExited, ForgeUnreachable, RunFinished, RunStarted
+from orchestr.state.event_details import AttemptExited, RunFinished, RunStarted
 from orchestr.state.events import Event, EventKind
+from orchestr.state.forge_details import ForgeUnreachable
 from orchestr.state.phase_marks import merge_marks, running_phases
 from orchestr.state.states import CellState, FeatureState, may_follow, summarize_states
 from orchestr.state.transitions import (

@@ -29,8 +29,6 @@ from orchestr.state.event_details import (
     CellWaiting,
     CellWarned,
     CheckDone,
-    ForgeUnreachable,
-    ForgeWaits,
     LandDone,
     LandParked,
     LandQueue,
@@ -57,6 +55,7 @@ from orchestr.state.event_details import (
 )
 from orchestr.state.events import Event
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
+from orchestr.state.forge_details import ForgeUnreachable, ForgeWaits
 from orchestr.state.identity_details import CellAccepted, CellMoved, CellRetired
 from orchestr.state.landing_details import LandAllowed, LandKept, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import apply_follow, apply_landing
