@@ -147,11 +147,13 @@ class _Asking:
             if error.repeatable:
                 raise
             self._close(self.attempt, "failed", error.reason)
-            hint = error.hint if isinstance(error, DraftRefused) else None
-            transcript = self.folder / TRANSCRIPT
+            again, transcript = f"orchestr draft {self.work.name}", self.folder / TRANSCRIPT
+            hint = f"read {transcript}, then: {again}"
+            if isinstance(error, DraftRefused) or not transcript.exists():
+                hint = error.hint or again  # there is nothing to read before its agent started
             raise PhaseFailed(
                 f"the draft of {self.work.name} failed: {error.reason}",
-                hint=hint or f"read {transcript}, then: orchestr draft {self.work.name}",
+                hint=hint,
             ) from error
         record = DraftRecord(
             self.work.inputs.intent,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from io import StringIO
@@ -314,3 +315,34 @@ def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
     ws.run("draft", "keys", "--force", code=0)
     ws.run("approve", "spec:keys", "--yes", code=0)
     assert not lock.exists()
+
+
+def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:
+    """Refused before an agent starts and before an intent is left: another feature's file, a
+    source or a spec that is not there, an issue that cannot be read to its end."""
+    ws = make(tmp_path, fenced(GOOD))
+    (tmp_path / "specs").mkdir(exist_ok=True)
+    (tmp_path / "specs/keys.yaml").write_text(GOOD.replace("name: keys", "name: locks"))
+    taken = ws.run("draft", "keys", "words", code=2)
+    assert "specs/keys.yaml is the spec of the feature 'locks'" in taken.stderr
+    assert "hint: orchestr draft locks" in taken.stderr
+    (tmp_path / "specs/keys.yaml").unlink()
+    assert "--from takes" in ws.run("draft", "keys", "w", "--from", "hope", code=2).stderr
+    assert "no feature 'keys'" in ws.run("draft", "keys", "w", "--from", "review", code=2).stderr
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe" in ws.run("draft", "keys", "--issue", "pipe", code=2).stderr
+    assert not (tmp_path / "specs/keys.md").exists()
+
+    away = ws.root / "repos/web/.git"
+    away.rename(away.with_name("git"))
+    failed = ws.run("draft", "keys", "words", code=1)
+    assert "transcript" not in failed.stderr  # nothing has started
+    away.with_name("git").rename(away)
+
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", code=2)
+    (heads,) = folder(ws).glob("plans/*/heads.json")
+    heads.write_text("")
+    ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert ws.starts() == ["draft 1", "draft 2"]
