@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from orchestr.commands.base.approve_draft import approve_draft
+from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
 from tests.e2e.workspace import Workspace, wait_for
 
 GOOD = """\
@@ -243,6 +248,7 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
     assert "draft keys words" in busy.stderr
     first.send_signal(signal.SIGINT)
     assert first.ended() == 130, first.said()
+    assert "error: stopped\nhint: orchestr draft keys\n" in first.said()
     wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
 
     second = ws.spawn("draft", "keys")
@@ -252,3 +258,59 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
     gate.unlink()
     ws.run("draft", "keys", code=0)
     assert ws.starts() == ["draft 1"] * 2
+
+
+def test_a_new_draft_that_was_begun_goes_on(tmp_path: Path) -> None:
+    """`--force` asked something: the answer reaches it, and the former draft, edited, is kept."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    spec = folder(ws) / "spec.yaml"
+    spec.write_text(GOOD.replace("Write web.txt", "Mine"))
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", "--force", code=2)
+    assert "+    todo: [Mine]" in ws.run("approve", "spec:keys", code=2).stdout  # it still counts
+    said = ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert "keys: a new draft was begun" in said.stderr
+    assert spec.read_text() == GOOD
+    assert ws.starts() == ["draft 1", "draft 1", "draft 2"]
+    (kept,) = folder(ws).glob("spec.edited-*.yaml")
+    assert "Mine" in kept.read_text()
+    assert str(kept) in said.stderr
+
+    spec.write_text("")
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+
+
+def test_a_spec_edited_while_the_question_stands_is_kept(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    mine = tmp_path / "specs/keys.yaml"
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int | None = -1, /) -> str:
+            mine.write_text("# mine\n" + GOOD)
+            return "y\n"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal())
+        with pytest.raises(UsageError, match=r"specs/keys\.yaml was edited meanwhile"):
+            approve_draft(Session(tmp_path), "keys", yes=False)
+    assert mine.read_text().startswith("# mine")
+    assert not (tmp_path / "specs/keys.lock.toml").exists()
+
+
+def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
+    """Else the removal of a lock and a revision would be a way past its amendments."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    lock = tmp_path / "specs/keys.lock.toml"
+    lock.unlink()
+    (ws.agents / "draft.1").write_text(fenced(GOOD.replace("test, -s, web.txt", "test, -n, x")))
+    ws.run("draft", "keys", "--force", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    assert not lock.exists()

@@ -95,7 +95,7 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
         try:
             yield
         except OrchestrError as error:
-            if signals.count and not isinstance(error, Interrupted):
+            if signals.count or isinstance(error, Interrupted):
                 raise Interrupted("stopped", hint=f"orchestr draft {work.name}") from error
             raise
 
