@@ -28,6 +28,7 @@ from orchestr.draft.intent import (
 from orchestr.draft.sources import (
     SOURCES,
     AuditedStatement,
+    check_source,
     collect_findings,
     read_issues,
     render_issues,
@@ -86,6 +87,9 @@ class Draft(PlainVerb):
         if agent is not None and agent not in session.settings.agents:
             known = ", ".join(session.settings.agents) or "none"
             raise UsageError(f"there is no agent {agent!r}", hint=f"agents: {known}")
+        if params["source"]:
+            check_source(params["source"])
+            session.find_feature(name)  # before an intent is saved for nothing
         places = drafting.find_places(session, name)
         with drafting.hold_draft(session, name):
             _save_intent(session, places, params, args[1:])

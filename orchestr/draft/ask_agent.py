@@ -51,7 +51,7 @@ from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
-from orchestr.state.results import TRANSCRIPT, digest
+from orchestr.state.results import TRANSCRIPT
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
 
@@ -90,7 +90,7 @@ class _Asking:
 
     def __init__(self, work: DraftWork, ctx: CellContext, repositories: Sequence[str]) -> None:
         self.work, self.ctx, self.repositories = work, ctx, repositories
-        self.key = digest(work.inputs.intent, work.inputs.findings)
+        self.key = work.inputs.key
         self.attempt = self._open_or_resume()
         self.folder = attempts.attempt_folder(ctx.dir, self.attempt.number)
         self.case = DraftCase(work, ctx, repositories, self.folder, self.key)
@@ -147,11 +147,13 @@ class _Asking:
             if error.repeatable:
                 raise
             self._close(self.attempt, "failed", error.reason)
-            hint = error.hint if isinstance(error, DraftRefused) else None
-            transcript = self.folder / TRANSCRIPT
+            again, transcript = f"orchestr draft {self.work.name}", self.folder / TRANSCRIPT
+            hint = f"read {transcript}, then: {again}"
+            if isinstance(error, DraftRefused) or not transcript.exists():
+                hint = error.hint or again  # there is nothing to read before its agent started
             raise PhaseFailed(
                 f"the draft of {self.work.name} failed: {error.reason}",
-                hint=hint or f"read {transcript}, then: orchestr draft {self.work.name}",
+                hint=hint,
             ) from error
         record = DraftRecord(
             self.work.inputs.intent,
@@ -165,7 +167,9 @@ class _Asking:
             heads=self.case.read_heads(),
             drafted_at=utc_timestamp(),
         )
-        write_draft(self.work.places, text, record)
+        kept = write_draft(self.work.places, text, record)
+        if kept is not None:
+            self.work.say(f"the former draft, as you edited it, is kept as {kept}")
         self._close(self.attempt, "done")
         return record
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestr.errors import ExitCode, OrchestrError
 from orchestr.settings.records import Settings
 
+DRAFT = ".draft"  # in the place of a cell's name, for the agent that drafts a spec: no cell has it
 AGENTS_LOCK = "agents.lock.toml"  # beside orchestr.toml, see `orchestr.run.agents_lock`
 
 
@@ -84,6 +85,9 @@ class WorkspaceLayout:
         return self.state / "cells" / self.former.get(feature, feature)
 
     def cell_dir(self, feature: str, cell: str) -> Path:
+        """The folder of a cell's records, or of a feature's draft (`DRAFT`)."""
+        if cell == DRAFT:
+            return self.state / "drafts" / feature
         return self.state / "cells" / self.key_of(feature, cell)
 
     def worktree_dir(self, feature: str, cell: str) -> Path:

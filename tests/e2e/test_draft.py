@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from orchestr.commands.base.approve_draft import approve_draft
+from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
 from tests.e2e.workspace import Workspace, wait_for
 
 GOOD = """\
@@ -243,6 +249,7 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
     assert "draft keys words" in busy.stderr
     first.send_signal(signal.SIGINT)
     assert first.ended() == 130, first.said()
+    assert "error: stopped\nhint: orchestr draft keys\n" in first.said()
     wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
 
     second = ws.spawn("draft", "keys")
@@ -252,3 +259,90 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
     gate.unlink()
     ws.run("draft", "keys", code=0)
     assert ws.starts() == ["draft 1"] * 2
+
+
+def test_a_new_draft_that_was_begun_goes_on(tmp_path: Path) -> None:
+    """`--force` asked something: the answer reaches it, and the former draft, edited, is kept."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    spec = folder(ws) / "spec.yaml"
+    spec.write_text(GOOD.replace("Write web.txt", "Mine"))
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", "--force", code=2)
+    assert "+    todo: [Mine]" in ws.run("approve", "spec:keys", code=2).stdout  # it still counts
+    said = ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert "keys: a new draft was begun" in said.stderr
+    assert spec.read_text() == GOOD
+    assert ws.starts() == ["draft 1", "draft 1", "draft 2"]
+    (kept,) = folder(ws).glob("spec.edited-*.yaml")
+    assert "Mine" in kept.read_text()
+    assert str(kept) in said.stderr
+
+    spec.write_text("")
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+
+
+def test_a_spec_edited_while_the_question_stands_is_kept(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    mine = tmp_path / "specs/keys.yaml"
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int | None = -1, /) -> str:
+            mine.write_text("# mine\n" + GOOD)
+            return "y\n"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal())
+        with pytest.raises(UsageError, match=r"specs/keys\.yaml was edited meanwhile"):
+            approve_draft(Session(tmp_path), "keys", yes=False)
+    assert mine.read_text().startswith("# mine")
+    assert not (tmp_path / "specs/keys.lock.toml").exists()
+
+
+def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
+    """Else the removal of a lock and a revision would be a way past its amendments."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    lock = tmp_path / "specs/keys.lock.toml"
+    lock.unlink()
+    (ws.agents / "draft.1").write_text(fenced(GOOD.replace("test, -s, web.txt", "test, -n, x")))
+    ws.run("draft", "keys", "--force", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    assert not lock.exists()
+
+
+def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:
+    """Refused before an agent starts and before an intent is left: another feature's file, a
+    source or a spec that is not there, an issue that cannot be read to its end."""
+    ws = make(tmp_path, fenced(GOOD))
+    (tmp_path / "specs").mkdir(exist_ok=True)
+    (tmp_path / "specs/keys.yaml").write_text(GOOD.replace("name: keys", "name: locks"))
+    taken = ws.run("draft", "keys", "words", code=2)
+    assert "specs/keys.yaml is the spec of the feature 'locks'" in taken.stderr
+    assert "hint: orchestr draft locks" in taken.stderr
+    (tmp_path / "specs/keys.yaml").unlink()
+    assert "--from takes" in ws.run("draft", "keys", "w", "--from", "hope", code=2).stderr
+    assert "no feature 'keys'" in ws.run("draft", "keys", "w", "--from", "review", code=2).stderr
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe" in ws.run("draft", "keys", "--issue", "pipe", code=2).stderr
+    assert not (tmp_path / "specs/keys.md").exists()
+
+    away = ws.root / "repos/web/.git"
+    away.rename(away.with_name("git"))
+    failed = ws.run("draft", "keys", "words", code=1)
+    assert "transcript" not in failed.stderr  # nothing has started
+    away.with_name("git").rename(away)
+
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", code=2)
+    (heads,) = folder(ws).glob("plans/*/heads.json")
+    heads.write_text("")
+    ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert ws.starts() == ["draft 1", "draft 2"]

@@ -25,10 +25,18 @@ from orchestr.views.terminal.output import confirm_reasons, print_stderr
 
 
 def find_places(session: Session, name: str) -> DraftPlaces:
-    """The places of a draft, its spec where the feature's is already."""
+    """The places of a draft, its spec where the feature's is already. Raises UsageError where that
+    would be another feature's."""
     known = session.specs.features.get(check_draft_name(name))
     target = session.root / known.path if known is not None else None
-    return DraftPlaces.find(session.settings, name, target)
+    places = DraftPlaces.find(session.settings, name, target)
+    for other in session.specs.features.values() if known is None else ():
+        if session.root / other.path == places.target:
+            raise UsageError(
+                f"{other.path} is the spec of the feature {other.name!r}",
+                hint=f"orchestr draft {other.name}, or name the file as its feature",
+            )
+    return places
 
 
 def read_names(words: Sequence[str]) -> list[str]:
@@ -95,7 +103,7 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
         try:
             yield
         except OrchestrError as error:
-            if signals.count and not isinstance(error, Interrupted):
+            if signals.count or isinstance(error, Interrupted):
                 raise Interrupted("stopped", hint=f"orchestr draft {work.name}") from error
             raise
 
