@@ -139,7 +139,9 @@ def print_plan(
     if expected:
         scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
-    sys.stdout.writelines(f"{line}\n" for line in (*last_step_lines(status), *lock_lines(status)))
+    last = last_step_lines(status)
+    last += ["  it is made again: it is to be forced"] if forced and goal.forces_audit else []
+    sys.stdout.writelines(f"{line}\n" for line in (*last, *lock_lines(status)))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

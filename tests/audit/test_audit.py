@@ -155,6 +155,10 @@ def test_a_feature_does_not_land_without_its_audit(tmp_path: Path) -> None:
     assert "audit it: orchestr run" in house.run("land", FEATURE, code=1).stderr
     house.run("run", f"{FEATURE}:audit", code=0)
     assert len(house.starts()) == 4  # the answer was kept
+    dry = house.run("run", f"{FEATURE}:audit", "--force", "--dry-run", code=0).stdout
+    assert "it is made again: it is to be forced" in dry
+    house.run("run", f"{FEATURE}:audit", "--force", code=0)  # the auditor again, and no cell
+    assert house.starts()[4:] == ["audit by eve"]
     house.run("land", FEATURE, code=0)
 
 
