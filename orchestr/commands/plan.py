@@ -100,7 +100,7 @@ def print_plan(
     stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
     hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
     accepts = {name: hint for name, hint in hints if hint is not None}
-    cost = forecast_run_cost(run, forecasts)
+    cost = forecast_run_cost(run, forecasts, audits=any(t.cell is None for t in goal.targets))
     risks = find_run_risks(run, cost)
     found = overlap_problems(run.feature, run.layout.root)
     bad = is_refused(run) or any(claim.severity == "error" for claim in found)

@@ -118,7 +118,8 @@ def _foretell_cost(
     from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
     from orchestr.views.terminal.costs import cost_sentence, risk_words
 
-    cost = forecast_run_cost(goal.run, forecasts)
+    whole = any(target.cell is None for target in goal.targets)
+    cost = forecast_run_cost(goal.run, forecasts, audits=whole)
     if not cost.cells:
         return []
     label = f"{goal.run.feature.name}: " if named else ""
