@@ -254,8 +254,12 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
 
     second = ws.spawn("draft", "keys")
     wait_for(lambda: ws.starts() == ["draft 1"] * 2, "the drafting agent")
+    (tmp_path / "specs/keys.yaml").write_text(GOOD)  # a draft of a feature that is there
+    assert "nothing is wrong" in ws.run("doctor").stdout  # its command lives
     second.kill()
     second.ended()
+    assert "the agent that drafts keys is at work without its command" in ws.run("doctor").stdout
+    assert "left behind" not in ws.run("doctor").stdout
     gate.unlink()
     ws.run("draft", "keys", code=0)
     assert ws.starts() == ["draft 1"] * 2
@@ -315,6 +319,22 @@ def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
     ws.run("draft", "keys", "--force", code=0)
     ws.run("approve", "spec:keys", "--yes", code=0)
     assert not lock.exists()
+
+
+@pytest.mark.slow
+def test_forgetting_a_draft_ends_its_agent(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    (ws.agents / "drafter.gate").touch()
+    first = ws.spawn("draft", "keys", "words")
+    wait_for(lambda: ws.starts() == ["draft 1"], "the drafting agent")
+    first.kill()
+    first.ended()
+    assert "forgot spec:keys: its draft" in ws.run("forget", "spec:keys", code=0).stdout
+    wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
+    assert not (folder(ws) / "plans/1/tree").exists()
+    (ws.agents / "drafter.gate").unlink()
+    ws.run("draft", "keys", code=0)
+    assert ws.starts() == ["draft 1"] * 2
 
 
 def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:
