@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -306,6 +307,15 @@ def test_a_spec_edited_while_the_question_stands_is_kept(tmp_path: Path) -> None
             approve_draft(Session(tmp_path), "keys", yes=False)
     assert mine.read_text().startswith("# mine")
     assert not (tmp_path / "specs/keys.lock.toml").exists()
+
+    mine.unlink()
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -1` does: a yes that was given is carried out
+    done = subprocess.run([sys.executable, "-m", "orchestr", "approve", "spec:keys", "--yes"],
+                          cwd=tmp_path, env=ws.env(), stdout=writer, check=False)  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 0
+    assert mine.exists()
 
 
 def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
