@@ -139,7 +139,8 @@ def print_plan(
     if expected:
         scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
-    sys.stdout.writelines(f"{line}\n" for line in (*last_step_lines(status), *lock_lines(status)))
+    after = [*last_step_lines(status), *lock_lines(status)]
+    sys.stdout.writelines(f"{line}\n" for line in (("", *after) if after else ()))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

@@ -26,7 +26,8 @@ from orchestr.draft.files import read_answers, read_if_there
 from orchestr.draft.read_repos import find_start, read_facts
 from orchestr.draft.read_repos import read_heads as find_heads
 from orchestr.draft.repo_map import RepoFacts
-from orchestr.files import write_atomic
+from orchestr.errors import CorruptState
+from orchestr.files import read_json, write_atomic
 from orchestr.git.repo import CommitId, Repo
 from orchestr.state.attempts import Attempt
 
@@ -48,12 +49,12 @@ class DraftCase:
     def read_heads(self) -> dict[str, str]:
         """The commits that the agent reads: written down once, at its first start."""
         place = self.folder / HEADS
-        known = read_if_there(place)
-        if known is None:
+        try:
+            return {str(k): str(v) for k, v in read_json(place).items()}
+        except (CorruptState, AttributeError):  # not there yet, or no table
             heads = find_heads(self.work.settings, self.repositories)
             write_atomic(place, json.dumps(heads).encode())
             return heads
-        return {str(k): str(v) for k, v in json.loads(known).items()}
 
     def read_map(self) -> dict[str, RepoFacts]:
         """The map of the repositories, read once."""
