@@ -141,7 +141,8 @@ def print_plan(
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
     last = last_step_lines(status)
     last += ["  it is made again: it is to be forced"] if forced and goal.forces_audit else []
-    sys.stdout.writelines(f"{line}\n" for line in (*last, *lock_lines(status)))
+    after = [*last, *lock_lines(status)]
+    sys.stdout.writelines(f"{line}\n" for line in (("", *after) if after else ()))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad
 

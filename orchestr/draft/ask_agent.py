@@ -20,7 +20,7 @@ from orchestr.cell.agent.launch import (
     start_offsets,
 )
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
-from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent
+from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent, stop_attempt_agents
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
 from orchestr.cell.worktree.throwaway_clone import remove_clone
@@ -30,20 +30,23 @@ from orchestr.draft import prompt as words
 from orchestr.draft.agent_case import AGAIN, TREE, DraftCase
 from orchestr.draft.answer import DraftAnswer, UnreadableDraft, parse_answer
 from orchestr.draft.context import DraftWork, make_draft_run
-from orchestr.draft.decide import RoundInputs, RoundStep, decide_round, list_unanswered
+from orchestr.draft.decide import DraftInputs, RoundInputs, RoundStep, decide_round, list_unanswered
 from orchestr.draft.files import (
     AnswersRecord,
+    DraftPlaces,
     DraftRecord,
     digest_bytes,
     read_answers,
     read_if_there,
     write_draft,
 )
+from orchestr.draft.intent import Intent
 from orchestr.draft.rules import DraftRules, read_drafted_spec
 from orchestr.draft.watch_clones import list_changed_clones, picture_clones
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed, SpecError, UsageError
 from orchestr.files import write_atomic
 from orchestr.process.redaction import redact
+from orchestr.settings.records import Settings
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.reader import read_feature
 from orchestr.spec.records import Feature
@@ -51,6 +54,7 @@ from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
+from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.results import TRANSCRIPT
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
@@ -83,6 +87,18 @@ def close_finished(work: DraftWork, record: DraftRecord) -> None:
     if newest.is_open:
         attempts.close(folder, newest, "done")
     remove_clone(attempts.attempt_folder(folder, newest.number) / TREE)
+
+
+def end_draft(
+    settings: Settings, layout: WorkspaceLayout, places: DraftPlaces, attempt: Attempt
+) -> None:
+    """End an open attempt that nothing shall go on with: its agent, if it lives, and its files."""
+    known = attempt.agent if attempt.agent in settings.agents else None
+    nothing = Intent(places.name, "")
+    work = DraftWork(settings, layout, places, nothing, DraftInputs(""), print, agent=known)
+    ctx = make_draft_run(work, tuple(settings.repos) or (places.name,))
+    stop_attempt_agents(ctx, attempt)
+    _close_attempt(ctx, attempt, "aborted", "forgotten")
 
 
 class _Asking:
@@ -123,10 +139,7 @@ class _Asking:
         return opened
 
     def _close(self, attempt: Attempt, outcome: str, why: str = "") -> None:
-        attempts.close(self.ctx.dir, attempt, outcome, why)
-        self.ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
-                      outcome=outcome, reason=why)  # fmt: skip
-        remove_clone(attempts.attempt_folder(self.ctx.dir, attempt.number) / TREE)
+        _close_attempt(self.ctx, attempt, outcome, why)
 
     def _make_work(self, attempt: Attempt) -> AgentWork:
         folder = attempts.attempt_folder(self.ctx.dir, attempt.number)
@@ -318,3 +331,10 @@ class _Asking:
             hint=f"its text is kept in {self.work.places.refused}; say more in "
             f"{self.work.places.intent}, then: orchestr draft {self.work.name}",
         )
+
+
+def _close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+    attempts.close(ctx.dir, attempt, outcome, why)
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
+             outcome=outcome, reason=why)  # fmt: skip
+    remove_clone(attempts.attempt_folder(ctx.dir, attempt.number) / TREE)

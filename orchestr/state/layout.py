@@ -81,6 +81,9 @@ class WorkspaceLayout:
     def lease_file(self, feature: str) -> Path:
         return self.locks_dir / f"feature-{feature}.lock"
 
+    def draft_lease_file(self, feature: str) -> Path:
+        return self.locks_dir / f"draft-{feature}.lock"
+
     def feature_dir(self, feature: str) -> Path:
         return self.state / "cells" / self.former.get(feature, feature)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -254,8 +255,12 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
 
     second = ws.spawn("draft", "keys")
     wait_for(lambda: ws.starts() == ["draft 1"] * 2, "the drafting agent")
+    (tmp_path / "specs/keys.yaml").write_text(GOOD)  # a draft of a feature that is there
+    assert "nothing is wrong" in ws.run("doctor").stdout  # its command lives
     second.kill()
     second.ended()
+    assert "the agent that drafts keys is at work without its command" in ws.run("doctor").stdout
+    assert "left behind" not in ws.run("doctor").stdout
     gate.unlink()
     ws.run("draft", "keys", code=0)
     assert ws.starts() == ["draft 1"] * 2
@@ -303,6 +308,15 @@ def test_a_spec_edited_while_the_question_stands_is_kept(tmp_path: Path) -> None
     assert mine.read_text().startswith("# mine")
     assert not (tmp_path / "specs/keys.lock.toml").exists()
 
+    mine.unlink()
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -1` does: a yes that was given is carried out
+    done = subprocess.run([sys.executable, "-m", "orchestr", "approve", "spec:keys", "--yes"],
+                          cwd=tmp_path, env=ws.env(), stdout=writer, check=False)  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 0
+    assert mine.exists()
+
 
 def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
     """Else the removal of a lock and a revision would be a way past its amendments."""
@@ -315,6 +329,22 @@ def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
     ws.run("draft", "keys", "--force", code=0)
     ws.run("approve", "spec:keys", "--yes", code=0)
     assert not lock.exists()
+
+
+@pytest.mark.slow
+def test_forgetting_a_draft_ends_its_agent(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    (ws.agents / "drafter.gate").touch()
+    first = ws.spawn("draft", "keys", "words")
+    wait_for(lambda: ws.starts() == ["draft 1"], "the drafting agent")
+    first.kill()
+    first.ended()
+    assert "forgot spec:keys: its draft" in ws.run("forget", "spec:keys", code=0).stdout
+    wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
+    assert not (folder(ws) / "plans/1/tree").exists()
+    (ws.agents / "drafter.gate").unlink()
+    ws.run("draft", "keys", code=0)
+    assert ws.starts() == ["draft 1"] * 2
 
 
 def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ class Story:
         self.events.append(Event(EventKind(kind), ts, "r1", "f", "a", phase, attempt, data))
         return self
 
+    def own_phase(self, at: float, number: int, name: str, following: str, **usage: Any) -> Story:
+        """6 s in a phase of one's own, which is a try with a number, too."""
+        self.tell(at, "phase.started", name, following=following)
+        self.tell(at, "attempt.opened", name, number, agent="claude")
+        self.tell(at, "attempt.started", name, number, agent="claude")
+        self.tell(at + 6, "attempt.exited", name, number, code=0, reason="exited", **usage)
+        self.tell(at + 6, "attempt.closed", name, number, outcome="done")
+        return self.tell(at + 6, "phase.done", name, number, following=following, seconds=6)
+
     def attempt(self, at: float, number: int, outcome: str = "done", **told: Any) -> Story:
         """One that waits 5 s for a slot and works 10 s, between a worktree and a check."""
         self.tell(at, "phase.started", "worktree").tell(at + 2, "phase.done", "worktree", seconds=2)
@@ -68,6 +77,22 @@ def test_repairs_and_reviews_are_part_of_it() -> None:
     assert (one.tokens, one.usd) == (121, 0.75)
     assert one.seconds == pytest.approx(2 + 10 + 4 + 9)
     assert one.traits.agent == "claude"
+
+
+def test_phases_of_ones_own_are_part_of_the_attempt_that_they_belong_to() -> None:
+    story = Story()
+    for begin, first in ((0, 1), (100, 4)):
+        story.own_phase(begin, first, "classify", "implement", tokens=[7, 0, 0], cost_usd=0.1)
+        story.attempt(begin + 10, first + 1)
+        story.own_phase(begin + 40, first + 2, "docs", "check", tokens=[5, 0, 0], cost_usd=0.2)
+    story.tell(200, "attempt.opened", "make", 7, agent="phase:make")  # of a version before
+    story.tell(203, "attempt.exited", "make", 7, code=0, reason="exited", cost_usd=None)
+    story.tell(204, "attempt.closed", "make", 7, outcome="done")
+    one, two = list_cost_samples("f", story.events)
+    assert (one.attempt, two.attempt) == (2, 5), "they are no attempts at the work"
+    assert (one.tokens, two.tokens) == (122, 122)
+    assert (one.usd, two.usd) == (pytest.approx(0.8), pytest.approx(0.8))
+    assert one.seconds == pytest.approx(2 * 6 + 2 + 10 + 4)
 
 
 def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:

@@ -19,6 +19,7 @@ from orchestr.process.lease import Lease
 from orchestr.run.signals import InterruptHandler
 from orchestr.run.start import lease_record
 from orchestr.run.workspace import Session
+from orchestr.state import attempts
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.draft_tasks import PREFIX
 from orchestr.views.terminal.output import confirm_reasons, print_stderr
@@ -48,7 +49,7 @@ def read_names(words: Sequence[str]) -> list[str]:
 def hold_draft(session: Session, name: str) -> Iterator[None]:
     """Hold the lease of a draft: no second one of that name at once. Raises Busy."""
     create_state_dirs(session.layout)
-    path = session.layout.locks_dir / f"draft-{name}.lock"
+    path = session.layout.draft_lease_file(name)
     lease = Lease.acquire(path, lease_record((f"{PREFIX}{name}",), 1))
     try:
         yield
@@ -109,11 +110,20 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
 
 
 def forget_draft(session: Session, name: str) -> bool:
-    """Forget a draft, so that the next one is made anew; whether there was one. Raises Busy."""
-    record = find_places(session, name).record
+    """Forget a draft, so that the next one is made anew; whether there was one. Raises Busy.
+
+    An agent that a killed command left at work, or whose question waits, is ended.
+    """
+    places = DraftPlaces.find(session.settings, name)
     with hold_draft(session, name):
-        was_there = record.exists()
-        record.unlink(missing_ok=True)
+        was_there = places.record.exists()
+        newest = attempts.newest_plan(places.folder)
+        if newest is not None and newest.is_open:
+            from orchestr.draft.ask_agent import end_draft
+
+            end_draft(session.settings, session.layout, places, newest)
+            was_there = True
+        places.record.unlink(missing_ok=True)
     return was_there
 
 
