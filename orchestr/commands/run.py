@@ -166,12 +166,6 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             run.followed = bool(os.environ.get(FOLLOWED_BY))
         goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
-        if forced and any(target.step for target in targets):
-            raise UsageError(
-                "an audit is not forced: it is made again when a head, its spec or an auditor "
-                "changed",
-                hint="orchestr run FEATURE:CELL --force makes a new attempt of a cell",
-            )
         if params["dry_run"]:
             from orchestr.commands.plan import print_plan
 
