@@ -248,3 +248,29 @@ def test_what_phases_made_lands(workspace: MakeWorkspace) -> None:
     assert "landed" in said.stdout + said.stderr
     assert git(ws.repos / "app.git", "show", "main:made.txt") == "made:one"
     nothing_to_do(ws)
+
+
+def test_what_stands_before_a_phase_is_not_made_again_with_it(workspace: MakeWorkspace) -> None:
+    """The last phase is made again, forgotten, and leaves the spec: those before it are valid."""
+    docs = {**DOCS, "needs": ["classify"]}
+    ws = house(workspace, ["implement", GENERATE, CLASSIFY, docs, "check", "publish"])
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "classify low", "docs low"]
+
+    def runs(*names: str) -> None:
+        before = len(ws.starts())
+        ws.run("run", "demo", code=0)
+        assert ws.starts()[before:] == [f"{name} low" for name in names]
+        nothing_to_do(ws)
+
+    (ws.root / "prompts" / "docs.md").write_text("Write the same in other words.\n")
+    runs("docs")  # it changes nothing
+    does(ws, "docs", "echo more >> docs/page.md")
+    (ws.root / "prompts" / "docs.md").write_text("Write more.\n")
+    runs("docs")
+    ws.run("forget", "demo:low:classify", code=0)
+    runs("classify")
+    ws.run("forget", "demo:low:docs", code=0)
+    ws.spec({"low": {"phases": ["implement", GENERATE, CLASSIFY, "check", "publish"]}})
+    runs()
+    assert "one\nmore" in shown(ws, "docs/page.md")
