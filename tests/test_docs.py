@@ -22,6 +22,7 @@ DOCS = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *ROOT.glob("requirements/*.md"),
         *ROOT.glob("tests/*.md"),
+        *ROOT.glob("plugin/skills/*/*.md"),
     ]
 )
 NAMES = [str(path.relative_to(ROOT)) for path in DOCS]

@@ -1,9 +1,10 @@
 """The agent of `orchestr run --stub`: costs nothing, reads nothing, makes one small marked change.
 
 Run by path as a command agent, so it imports nothing of ours. `$STUB_PATHS` is a JSON object:
-FEATURE/CELL -> the path that it may change. A repair changes nothing: a stub cannot repair, and the
+FEATURE/CELL, or FEATURE/CELL/PHASE for a phase of one's own that may change less than its cell ->
+the path that it may change, "" for none. A repair changes nothing: a stub cannot repair, and the
 round ends. Who asks for JSON (`$ORCHESTR_SCHEMA`: reviewers and the like) gets the least value of
-that form, which finds nothing wrong.
+that form, which finds nothing wrong; a phase with an output of any form gets `{}`.
 """
 
 import json
@@ -54,6 +55,8 @@ def main() -> int:
     if asked.get("ORCHESTR_SCHEMA"):
         schema = json.loads(asked["ORCHESTR_SCHEMA"])
         print(json.dumps(make_answer(schema, int(asked.get("ORCHESTR_STATEMENTS") or 0))))
+    elif asked.get("ORCHESTR_OUTPUT_FILE"):
+        print("{}")
     elif asked.get("ORCHESTR_PLAN_FILE"):
         print(f"# Plan of a stub\n\n{MARK}. It would change one file.")
     elif asked.get("ORCHESTR_REPAIR"):
@@ -61,7 +64,11 @@ def main() -> int:
     else:
         key = f"{asked.get('ORCHESTR_FEATURE')}/{asked.get('ORCHESTR_CELL')}"
         places = json.loads(Path(asked["STUB_PATHS"]).read_text(encoding="utf-8"))
-        path = Path(places[key])
+        place = places.get(f"{key}/{asked.get('ORCHESTR_PHASE')}", places[key])
+        if not place:
+            print("stub: there is no path that it may change")
+            return 0
+        path = Path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         line = f"{MARK} ({key}, attempt {asked.get('ORCHESTR_ATTEMPT')})\n"
         if "orchestr-stub" not in path.name:  # a file of the repository: an empty line at its end

@@ -12,10 +12,10 @@ from typing import Any
 from orchestr.audit.findings import Finding, FindingState, Place, make_finding
 from orchestr.cell.agent.run_reviewers import AnswerForm
 from orchestr.cell.agent.verdict import (
-    LIMIT,
     TEXT,
     UnreadableAnswer,
     read_last_object,
+    require_items,
     require_table,
     require_text,
 )
@@ -100,15 +100,7 @@ def parse_findings(
     source: str, answer: str, statements: Sequence[str], repos: Sequence[str]
 ) -> tuple[str, tuple[Finding, ...]]:
     """The summary and the findings that an answer ends with. Raises UnreadableAnswer."""
-    table = require_table(read_last_object(answer), "the answer")
-    listed = table.get("findings")
-    if not isinstance(listed, list):
-        raise UnreadableAnswer("`findings` must be a list")
-    if len(listed) > LIMIT:
-        raise UnreadableAnswer(f"more than {LIMIT} findings")
-    unknown = sorted(table.keys() - {"summary", "findings"})
-    if unknown:
-        raise UnreadableAnswer(f"unknown field {unknown[0]!r}")
+    table, listed = require_items(read_last_object(answer), "findings")
     found = [_parse_finding(source, item, n, statements, repos)
              for n, item in enumerate(listed, start=1)]  # fmt: skip
     known = {one.statement for one in found}

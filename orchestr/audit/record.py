@@ -4,11 +4,15 @@ A series is the audits of one loop: red, repaired, audited again. It is open fro
 that sends work back until the audit is green or no round is tried any more; the next run then
 begins another one. ``pending`` are the repairs that were decided on and are not all opened yet: the
 record is written first, `orchestr.audit.send_back` opens them, also after a kill.
+
+The record is under a seal (`orchestr.state.seals`): one that our processes did not write is set
+aside, and the audit is made again, from the answers that are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from orchestr.audit.decide import FindingFate, SeriesState
@@ -17,11 +21,13 @@ from orchestr.cell.agent.goal import describe_goal, list_structure
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.inputs import reviewer_model_of
 from orchestr.cell.phases.cross_checks import cross_check_digest
-from orchestr.codec import ExtensibleRecord, Record, read_json_record, write_json_record
+from orchestr.cell.seal_results import seal_results
+from orchestr.codec import ExtensibleRecord, Record
 from orchestr.errors import SpecError
 from orchestr.spec.lock import find_chain_fault, read_spec_lock
-from orchestr.spec.records import Feature
+from orchestr.spec.records import AUDIT, Feature
 from orchestr.state.results import digest
+from orchestr.state.seals import read_sealed, write_sealed
 
 FILE = "audit.json"  # beside the cells
 
@@ -47,8 +53,8 @@ class AuditRound(Record, frozen=True, kw_only=True):
 
 class AuditRecord(ExtensibleRecord, frozen=True, kw_only=True):
     """One audit. ``fates`` are those of the findings, in their order; ``stop`` says why the series
-    ended red, ``cap`` why it is partial at best. ``commits``: repository -> the merge that was
-    judged."""
+    ended red, ``cap`` why it is partial at best. ``heads``: cell -> its head and tree,
+    ``commits``: repository -> the merge that was judged."""
 
     key: str
     verdict: Verdict
@@ -56,6 +62,7 @@ class AuditRecord(ExtensibleRecord, frozen=True, kw_only=True):
     fates: tuple[FindingFate, ...] = ()
     stop: str = ""
     cap: str = ""
+    heads: Mapping[str, tuple[str, str]] = {}
     commits: Mapping[str, str] = {}
     at: str = ""
     rounds: tuple[AuditRound, ...] = ()
@@ -83,12 +90,20 @@ def audit_file(run: FeatureRun) -> Path:
 
 def read_audit(run: FeatureRun) -> AuditRecord | None:
     """The record; None when there is none, or none that can be read."""
-    return read_json_record(audit_file(run), AuditRecord)
+    return read_sealed(_seal_folder(run), FILE, AuditRecord)
 
 
 def write_audit(run: FeatureRun, record: AuditRecord) -> None:
-    """Write the record, durably."""
-    write_json_record(audit_file(run), record)
+    """Write the record, durably, its digest first."""
+    write_sealed(_seal_folder(run), FILE, record)
+
+
+def _seal_folder(run: FeatureRun) -> Path:
+    """The folder of the record, under the seals of the step `audit`."""
+    folder = audit_file(run).parent
+    emit = partial(run.emit, cell=AUDIT)
+    seal_results(folder, run.journal, AUDIT, emit, lambda: bool(run.id), strict=True)
+    return folder
 
 
 def read_current_audit(run: FeatureRun) -> AuditRecord | None:
@@ -97,13 +112,20 @@ def read_current_audit(run: FeatureRun) -> AuditRecord | None:
     return record if record is not None and record.key == audit_key(run) else None
 
 
-def audit_key(run: FeatureRun) -> str:
-    """What an audit is valid for: every cell's head and tree, and all that it judges by."""
+def read_heads(run: FeatureRun) -> dict[str, tuple[str, str]]:
+    """Cell -> its head and tree; cells without a result are left out."""
+    found = ((cell.name, run.cell_context(cell.name).read_head()) for cell in run.feature.cells)
+    return {name: (head.head, head.tree) for name, head in found if head is not None}
+
+
+def audit_key(run: FeatureRun, instead: Mapping[str, tuple[str, str]] | None = None) -> str:
+    """What an audit is valid for: every cell's head and tree, and all that it judges by.
+    ``instead``: heads that count in place of those that cells have."""
     feature = run.feature
-    heads = [(cell.name, run.cell_context(cell.name).read_head()) for cell in feature.cells]
+    heads = read_heads(run) | dict(instead or {})
     auditors = [[one.agent, one.name, reviewer_model_of(run, one)] for one in feature.auditors]
     return digest(
-        [[name, head.head if head else None, head.tree if head else None] for name, head in heads],
+        [[cell.name, *heads.get(cell.name, (None, None))] for cell in feature.cells],
         cross_check_digest(run),
         auditors,
         describe_goal(feature),

@@ -23,6 +23,7 @@ from orchestr.audit.record import (
     describe_audit,
     find_cap,
     read_audit,
+    read_heads,
     write_audit,
 )
 from orchestr.audit.scope import FileFinder, describe_cells
@@ -68,7 +69,7 @@ def make_audit(run: FeatureRun) -> None:
         cap=find_cap(run),
     )
     record = make_record(run, key, findings, decision, series)
-    write_audit(run, replace(record, commits=commits))
+    write_audit(run, replace(record, heads=read_heads(run), commits=commits))
     run.emit(
         EventKind.AUDIT_DONE, verdict=str(record.verdict), told=count_states(findings),
         owners=list(decision.owners), stop=decision.stop,

@@ -1,7 +1,7 @@
 """The commands of phases of one's own (`run:`), as agents of kind `command`.
 
 So they work under the same supervisor, wall and limits as agents, and a kill is survived in the
-same way. Their names begin with `phase:`, which no agent of the settings can have.
+same way. Their names begin with `COMMAND`, which no agent of the settings can have.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestr.settings.records import AgentSettings, Settings
+from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.records import Feature
-
-COMMAND = "phase:"
 
 
 def declare_commands(settings: Settings, feature: Feature) -> Settings:

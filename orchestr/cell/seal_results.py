@@ -21,9 +21,11 @@ def seal_results(
     cell: str,
     emit: Callable[..., Any],
     is_run: Callable[[], bool],
+    *,
+    strict: bool = False,
 ) -> None:
     """What is written to and read from the cell's folder is compared with its journal; ``emit``
-    journals an event of the cell.
+    journals an event of the cell. ``strict``: no version wrote such files without a digest.
 
     A run (``is_run``) holds the feature's lease: of results it is the only writer.
     """
@@ -31,7 +33,7 @@ def seal_results(
     def announce(files: Mapping[str, str], whole: bool) -> None:
         emit(EventKind.RESULT_WRITTEN, files=dict(files), whole=whole)
 
-    watch_folder(folder, CellSeals(seals_of(journal), cell, announce, is_run))
+    watch_folder(folder, CellSeals(seals_of(journal), cell, announce, is_run, strict=strict))
 
 
 def close_seals(folder: Path) -> None:

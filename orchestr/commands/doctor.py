@@ -36,7 +36,7 @@ from orchestr.sandbox.mounts import SandboxError
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
-from orchestr.state.layout import AGENTS_LOCK, create_state_dirs
+from orchestr.state.layout import AGENTS_LOCK, DRAFT, create_state_dirs
 from orchestr.state.registry import Registry
 from orchestr.views.terminal.output import write_stdout
 
@@ -356,6 +356,19 @@ def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
                 open_markers.add(newest.process_marker(ctx.key))
                 for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
                     open_markers.add(reviewer_work(folder, newest.number).marker)
+    for folder in sorted((session.layout.state / "drafts").glob("*/plans")):
+        draft = folder.parent.name
+        newest = attempts.newest_plan(folder.parent)
+        if newest is None or not newest.is_open:
+            continue
+        open_markers.add(newest.process_marker(session.layout.key_of(draft, DRAFT)))
+        alone = read_lease(session.layout.draft_lease_file(draft)) is None
+        if alone and has_running_agent(folder.parent, newest):
+            text = f"the agent that drafts {draft} is at work without its command"
+            hint = (
+                f"`orchestr draft {draft}` goes on with it, `orchestr forget spec:{draft}` ends it"
+            )
+            found.append(Diagnostic("warning", text, hint))
     here = (str(session.layout.worktrees), str(session.layout.state))
     stubs = str(session.layout.state / "stub")  # workspaces of their own
     for pid, marker, worktree in list_attempt_processes():

@@ -28,6 +28,7 @@ from orchestr.draft.intent import (
 from orchestr.draft.sources import (
     SOURCES,
     AuditedStatement,
+    check_source,
     collect_findings,
     read_issues,
     render_issues,
@@ -64,12 +65,12 @@ class Draft(PlainVerb):
         {**value_option("source", f"answer what came of it: {' or '.join(SOURCES)}"),
          "long": "from"},
         flag_option("no_agent", "from a template, without an agent"),
-        value_option("template", "which template"),
-        repeated_option("set", "--set=KEY=VALUE, an answer for the template; may be repeated"),
-        repeated_option("answer", "--answer=KEY=TEXT, an answer for the agent; may be repeated"),
+        value_option("template", "which template; without one they are listed"),
+        repeated_option("set", "an answer for the template; may be repeated"),
+        repeated_option("answer", "an answer for the agent; may be repeated"),
         flag_option("force", "draft again although the intent did not change"),
-        options.AGENT,
-        options.MODEL,
+        {**options.AGENT, "help": "who drafts (draft.agent, else agents.default)"},
+        {**options.MODEL, "help": "its model"},
         options.BUDGET,
         options.BUDGET_TOKENS,
         options.YES,
@@ -86,6 +87,9 @@ class Draft(PlainVerb):
         if agent is not None and agent not in session.settings.agents:
             known = ", ".join(session.settings.agents) or "none"
             raise UsageError(f"there is no agent {agent!r}", hint=f"agents: {known}")
+        if params["source"]:
+            check_source(params["source"])
+            session.find_feature(name)  # before an intent is saved for nothing
         places = drafting.find_places(session, name)
         with drafting.hold_draft(session, name):
             _save_intent(session, places, params, args[1:])

@@ -21,6 +21,11 @@ from orchestr.commands.base.options import YES, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing.actions import Action
+from orchestr.landing.certificate import (
+    find_red_together,
+    refuse_red_together,
+    warn_of_audits,
+)
 from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import Event, Stage, Trouble
 from orchestr.landing.land import Lander
@@ -43,7 +48,6 @@ from orchestr.state.layout import create_state_dirs
 from orchestr.state.replay import replay
 from orchestr.state.results import HeadRecord
 from orchestr.tasks.generate import CellSelection, free_leftover_ports
-from orchestr.tasks.stale import audit_reasons, red_audit
 from orchestr.views.live.plain import event_lines
 from orchestr.views.live.progress import CellLabels
 from orchestr.views.terminal.landing import (
@@ -97,12 +101,12 @@ class Land(PlainVerb):
         check_built(runs)
         for run in runs if not self.undo else ():
             refuse_locked_changes(run)
-        red = {} if self.undo else find_red_together(runs)
+        moving = [] if self.undo else [run for run in runs if not all_landed(run)]
+        red = find_red_together(moving)
         if red and not params["allow_red"]:
             raise refuse_red_together(red)
-        for run in runs if not self.undo else ():
-            if not all_landed(run) and not red_audit(run) and (why := audit_reasons(run)):
-                print_stderr(f"warning: {run.feature.name}: {why[0]}")
+        for warning in warn_of_audits(moving):
+            print_stderr(f"warning: {warning}")
         refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
             return int(ExitCode.DONE)
@@ -124,32 +128,6 @@ class Land(PlainVerb):
                     notifier=notifier, ending=end,
                 )  # fmt: skip
             return end.code
-
-
-def find_red_together(runs: Sequence[FeatureRun]) -> dict[str, str]:
-    """Feature -> what is red of its cross checks and its audit for the heads as they are now."""
-    found = {
-        run.feature.name: [*label_cross_checks(run), *red_audit(run)]
-        for run in runs if not all_landed(run)
-    }  # fmt: skip
-    return {name: "; ".join(lines) for name, lines in found.items() if lines}
-
-
-def label_cross_checks(run: FeatureRun) -> list[str]:
-    """The red cross checks, in one line."""
-    red = red_cross_checks(run)
-    return [f"cross checks are red: {'; '.join(red)}"] if red else []
-
-
-def refuse_red_together(red: Mapping[str, str]) -> OrchestrError:
-    """The refusal to land features whose cells are not green together."""
-    names = " ".join(red)
-    told = "; ".join(f"{name}: {lines}" for name, lines in red.items())
-    return OrchestrError(
-        told,
-        hint=f"change a cell, then: orchestr run {names}; "
-        f"to land in spite of it: orchestr land {names} --allow-red",
-    )
 
 
 def check_built(runs: Sequence[FeatureRun]) -> None:
@@ -178,7 +156,7 @@ def preview_landing(
     for run in runs:
         observe_pull_requests(run)
     code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again)
-    red = {} if undo else find_red_together(runs)
+    red = {} if undo else find_red_together([run for run in runs if not all_landed(run)])
     if not red:
         return code
     refusal = refuse_red_together(red)

@@ -14,19 +14,20 @@ from pathlib import Path
 
 from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
-from orchestr.cell.agent.launch import hide_secrets, session_to_resume, write_launch_record
+from orchestr.cell.agent.launch import hide_secrets, session_to_resume
+from orchestr.cell.agent.reader_launch import write_reader_launch
 from orchestr.cell.agent.run_agent import PROMPT
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.throwaway_clone import clone_at_commit, remove_clone
-from orchestr.cell.worktree.wall import is_walled, wall_reviewer
+from orchestr.cell.worktree.wall import is_walled
 from orchestr.draft import prompt as words
 from orchestr.draft.context import DraftWork
 from orchestr.draft.files import read_answers, read_if_there
 from orchestr.draft.read_repos import find_start, read_facts
 from orchestr.draft.read_repos import read_heads as find_heads
 from orchestr.draft.repo_map import RepoFacts
-from orchestr.files import write_atomic
-from orchestr.git.agent_environment import agent_git_env
+from orchestr.errors import CorruptState
+from orchestr.files import read_json, write_atomic
 from orchestr.git.repo import CommitId, Repo
 from orchestr.state.attempts import Attempt
 
@@ -48,12 +49,12 @@ class DraftCase:
     def read_heads(self) -> dict[str, str]:
         """The commits that the agent reads: written down once, at its first start."""
         place = self.folder / HEADS
-        known = read_if_there(place)
-        if known is None:
+        try:
+            return {str(k): str(v) for k, v in read_json(place).items()}
+        except (CorruptState, AttributeError):  # not there yet, or no table
             heads = find_heads(self.work.settings, self.repositories)
             write_atomic(place, json.dumps(heads).encode())
             return heads
-        return {str(k): str(v) for k, v in json.loads(known).items()}
 
     def read_map(self) -> dict[str, RepoFacts]:
         """The map of the repositories, read once."""
@@ -118,30 +119,16 @@ class DraftCase:
                 walled=walled,
             )
         )
-        git = agent_git_env(Repo(tree), tree, ctx.run.layout.excludes_file, record=ctx.git_record)
         clones = [find_start(work.settings, name)[0].common_dir() for name in self.repositories]
-        command = wall_reviewer(
+        write_reader_launch(
             ctx,
             launch,
-            {
-                "GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"),
-                **launch.env,
-                **git,
-                **ctx.mark_inside("its drafting agent", attempt.number),
-                "ORCHESTR_ATTEMPT_ID": marker,
-            },
             folder,
             agent=work.settings.agents[attempt.agent],
             tree=tree,
+            place=tree,
             read=tuple(clones),
-        )
-        write_launch_record(
-            ctx,
-            folder,
-            launch,
-            command,
-            cwd=tree,
             marker=marker,
+            inside=ctx.mark_inside("its drafting agent", attempt.number),
             timeout=ctx.timeout,
-            idle_timeout=work.settings.limits.idle_timeout,
         )

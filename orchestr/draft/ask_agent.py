@@ -20,7 +20,7 @@ from orchestr.cell.agent.launch import (
     start_offsets,
 )
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
-from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent
+from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent, stop_attempt_agents
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
 from orchestr.cell.worktree.throwaway_clone import remove_clone
@@ -30,20 +30,23 @@ from orchestr.draft import prompt as words
 from orchestr.draft.agent_case import AGAIN, TREE, DraftCase
 from orchestr.draft.answer import DraftAnswer, UnreadableDraft, parse_answer
 from orchestr.draft.context import DraftWork, make_draft_run
-from orchestr.draft.decide import RoundInputs, RoundStep, decide_round, list_unanswered
+from orchestr.draft.decide import DraftInputs, RoundInputs, RoundStep, decide_round, list_unanswered
 from orchestr.draft.files import (
     AnswersRecord,
+    DraftPlaces,
     DraftRecord,
     digest_bytes,
     read_answers,
     read_if_there,
     write_draft,
 )
+from orchestr.draft.intent import Intent
 from orchestr.draft.rules import DraftRules, read_drafted_spec
 from orchestr.draft.watch_clones import list_changed_clones, picture_clones
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed, SpecError, UsageError
 from orchestr.files import write_atomic
 from orchestr.process.redaction import redact
+from orchestr.settings.records import Settings
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.reader import read_feature
 from orchestr.spec.records import Feature
@@ -51,7 +54,8 @@ from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
-from orchestr.state.results import TRANSCRIPT, digest
+from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.results import TRANSCRIPT
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
 
@@ -85,12 +89,24 @@ def close_finished(work: DraftWork, record: DraftRecord) -> None:
     remove_clone(attempts.attempt_folder(folder, newest.number) / TREE)
 
 
+def end_draft(
+    settings: Settings, layout: WorkspaceLayout, places: DraftPlaces, attempt: Attempt
+) -> None:
+    """End an open attempt that nothing shall go on with: its agent, if it lives, and its files."""
+    known = attempt.agent if attempt.agent in settings.agents else None
+    nothing = Intent(places.name, "")
+    work = DraftWork(settings, layout, places, nothing, DraftInputs(""), print, agent=known)
+    ctx = make_draft_run(work, tuple(settings.repos) or (places.name,))
+    stop_attempt_agents(ctx, attempt)
+    _close_attempt(ctx, attempt, "aborted", "forgotten")
+
+
 class _Asking:
     """One agent's work on a draft, over all its rounds."""
 
     def __init__(self, work: DraftWork, ctx: CellContext, repositories: Sequence[str]) -> None:
         self.work, self.ctx, self.repositories = work, ctx, repositories
-        self.key = digest(work.inputs.intent, work.inputs.findings)
+        self.key = work.inputs.key
         self.attempt = self._open_or_resume()
         self.folder = attempts.attempt_folder(ctx.dir, self.attempt.number)
         self.case = DraftCase(work, ctx, repositories, self.folder, self.key)
@@ -123,10 +139,7 @@ class _Asking:
         return opened
 
     def _close(self, attempt: Attempt, outcome: str, why: str = "") -> None:
-        attempts.close(self.ctx.dir, attempt, outcome, why)
-        self.ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
-                      outcome=outcome, reason=why)  # fmt: skip
-        remove_clone(attempts.attempt_folder(self.ctx.dir, attempt.number) / TREE)
+        _close_attempt(self.ctx, attempt, outcome, why)
 
     def _make_work(self, attempt: Attempt) -> AgentWork:
         folder = attempts.attempt_folder(self.ctx.dir, attempt.number)
@@ -147,11 +160,13 @@ class _Asking:
             if error.repeatable:
                 raise
             self._close(self.attempt, "failed", error.reason)
-            hint = error.hint if isinstance(error, DraftRefused) else None
-            transcript = self.folder / TRANSCRIPT
+            again, transcript = f"orchestr draft {self.work.name}", self.folder / TRANSCRIPT
+            hint = f"read {transcript}, then: {again}"
+            if isinstance(error, DraftRefused) or not transcript.exists():
+                hint = error.hint or again  # there is nothing to read before its agent started
             raise PhaseFailed(
                 f"the draft of {self.work.name} failed: {error.reason}",
-                hint=hint or f"read {transcript}, then: orchestr draft {self.work.name}",
+                hint=hint,
             ) from error
         record = DraftRecord(
             self.work.inputs.intent,
@@ -165,7 +180,9 @@ class _Asking:
             heads=self.case.read_heads(),
             drafted_at=utc_timestamp(),
         )
-        write_draft(self.work.places, text, record)
+        kept = write_draft(self.work.places, text, record)
+        if kept is not None:
+            self.work.say(f"the former draft, as you edited it, is kept as {kept}")
         self._close(self.attempt, "done")
         return record
 
@@ -314,3 +331,10 @@ class _Asking:
             hint=f"its text is kept in {self.work.places.refused}; say more in "
             f"{self.work.places.intent}, then: orchestr draft {self.work.name}",
         )
+
+
+def _close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+    attempts.close(ctx.dir, attempt, outcome, why)
+    ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
+             outcome=outcome, reason=why)  # fmt: skip
+    remove_clone(attempts.attempt_folder(ctx.dir, attempt.number) / TREE)

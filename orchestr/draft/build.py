@@ -67,7 +67,9 @@ def _fill(work: DraftWork) -> DraftRecord:
         drafted_at=utc_timestamp(),
     )
     read_draft_text(work.settings, text.encode(), f"template {template.name}")
-    write_draft(work.places, text, record)
+    kept = write_draft(work.places, text, record)
+    if kept is not None:
+        work.say(f"the former draft, as you edited it, is kept as {kept}")
     return record
 
 

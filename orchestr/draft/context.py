@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestr.cell.budget import RunBudget
@@ -23,33 +23,23 @@ from orchestr.errors import UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.records import Settings
 from orchestr.spec.records import Cell, Feature
+from orchestr.state import attempts
 from orchestr.state.journal import Journal
-from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.layout import DRAFT, WorkspaceLayout
 from orchestr.state.replay import replay
-
-CELL = "draft"
-KEY = ".draft"  # of its processes and pictures: no cell can be called so
 
 AskPerson = Callable[[Sequence[QuestionPart]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class DraftLayout(WorkspaceLayout):
-    """The workspace, with the files of a draft in the place of a cell's."""
-
-    def cell_dir(self, feature: str, cell: str) -> Path:
-        del cell
-        return self.state / "drafts" / feature
+    """The workspace, with the journal of a draft in the place of its feature's."""
 
     def worktree_dir(self, feature: str, cell: str) -> Path:
         return self.cell_dir(feature, cell) / "tree"
 
     def journal_file(self, feature: str) -> Path:
-        return self.cell_dir(feature, CELL) / "journal.jsonl"
-
-    def key_of(self, feature: str, cell: str) -> str:
-        del cell
-        return f"{feature}/{KEY}"
+        return self.cell_dir(feature, DRAFT) / "journal.jsonl"
 
 
 @dataclass(slots=True)
@@ -99,14 +89,18 @@ def load_inputs(settings: Settings, places: DraftPlaces) -> tuple[Intent, DraftI
         template = find_template(intent.template).data
     whole = json.dumps([digest_bytes(text), digest_bytes(template)]).encode()
     findings = digest_bytes(read_if_there(places.findings))
-    return intent, DraftInputs(digest_bytes(whole), findings, intent.template is not None)
+    inputs = DraftInputs(digest_bytes(whole), findings, intent.template is not None)
+    newest = attempts.newest_plan(places.folder)
+    if newest is not None and newest.is_open and newest.key == inputs.key:
+        inputs = replace(inputs, begun=-newest.number)
+    return intent, inputs
 
 
 def make_draft_run(work: DraftWork, repositories: Sequence[str]) -> CellContext:
     """The context that the drafting agent is driven in; its repository is the first one."""
     layout = DraftLayout.from_settings(work.settings)
     agent = work.agent_name
-    cell = Cell(name=CELL, repo=repositories[0], branch=CELL, agent=agent)
+    cell = Cell(name=DRAFT, repo=repositories[0], branch="draft", agent=agent)
     feature = Feature(work.name, work.name, f"draft of {work.name}", (cell,))
     journal = Journal(layout.journal_file(work.name))
     model = work.model or work.settings.draft.model
@@ -115,4 +109,4 @@ def make_draft_run(work: DraftWork, repositories: Sequence[str]) -> CellContext:
     run.past, run.past_size = replay(journal.read()), journal.size()
     run.purse = work.purse
     work.runs.append(run)
-    return run.cell_context(CELL)
+    return run.cell_context(DRAFT)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from orchestr.draft.answer import DraftAnswer, QuestionPart
 from orchestr.draft.files import DraftRecord
+from orchestr.state.results import digest
 
 
 class DraftStep(StrEnum):
@@ -25,11 +26,18 @@ class DraftStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class DraftInputs:
     """Digests of what a draft is made from; ``findings`` is empty while there is nothing to answer
-    (`orchestr.draft.files`)."""
+    (`orchestr.draft.files`). ``begun`` is the number of an agent's open attempt of just these, 0
+    without one: it works, was killed, or waits for the answer to its question."""
 
     intent: str
     findings: str = ""
     uses_template: bool = False
+    begun: int = 0
+
+    @property
+    def key(self) -> str:
+        """What an agent's attempt was begun for."""
+        return digest(self.intent, self.findings)
 
 
 def decide_draft(
@@ -45,6 +53,8 @@ def decide_draft(
         return step, "its intent changed"
     if inputs.findings and record.findings != inputs.findings:
         return step, "there are new findings"
+    if inputs.begun and inputs.begun != record.attempt and step is DraftStep.ASK:
+        return step, "a new draft was begun"
     return DraftStep.KEEP, ""
 
 

@@ -108,9 +108,9 @@ class AnswersRecord(Record, frozen=True):
 
 
 def read_draft(places: DraftPlaces) -> DraftRecord | None:
-    """The record of a whole draft; None where there is none, or its spec is missing."""
+    """The record of a whole draft; None where there is none, or its spec is missing or empty."""
     record = read_toml_record(places.record, DraftRecord)
-    return record if record is not None and places.spec.is_file() else None
+    return record if record is not None and read_if_there(places.spec) else None
 
 
 def read_answers(places: DraftPlaces, key: str) -> dict[str, str]:
@@ -122,8 +122,26 @@ def read_answers(places: DraftPlaces, key: str) -> dict[str, str]:
     return dict(found.answers) if found is not None and found.key == key else {}
 
 
-def write_draft(places: DraftPlaces, text: str, record: DraftRecord) -> None:
-    """Write a draft: the spec first, its record last, which makes it count."""
+def write_draft(places: DraftPlaces, text: str, record: DraftRecord) -> Path | None:
+    """Write a draft: the spec first, its record last, which makes it count.
+
+    A former draft that a person edited is kept beside it; where that is, else None.
+    """
+    kept = _keep_edited(places, text)
     write_if_changed(places.spec, text.encode())
     write_toml_record(places.record, record)
     places.refused.unlink(missing_ok=True)
+    return kept
+
+
+def _keep_edited(places: DraftPlaces, text: str) -> Path | None:
+    former, data = read_draft(places), read_if_there(places.spec)
+    if (
+        former is None
+        or data is None
+        or digest_bytes(data) in (former.spec, digest_bytes(text.encode()))
+    ):
+        return None
+    kept = places.spec.with_name(f"spec.edited-{digest_bytes(data)[:8]}.yaml")
+    write_if_changed(kept, data)
+    return kept

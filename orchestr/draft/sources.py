@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestr.errors import CorruptState, OrchestrError, UsageError
-from orchestr.files import read_json
+from orchestr.files import read_file, read_json
 from orchestr.forges.base import Forge, Issue, IssueForge
 from orchestr.spec.records import Feature
 from orchestr.state.layout import WorkspaceLayout
@@ -44,8 +44,7 @@ def read_issues(
 def _read_issue_file(name: str, root: Path) -> Issue:
     path = root / name
     try:
-        with path.open("rb") as stream:
-            text = stream.read(MOST).decode("utf-8-sig", "replace").strip()
+        text = read_file(path)[:MOST].decode("utf-8-sig", "replace").strip()
     except OSError as error:
         why = f"cannot read the issue {name}: {error.strerror}"
         raise UsageError(why, hint="--issue takes an address or a file") from None
@@ -128,6 +127,14 @@ def render_audit(audited: Sequence[AuditedStatement]) -> str:
     return "\n\n".join(parts)
 
 
+def check_source(source: str) -> None:
+    """Raises UsageError for what no revision can answer."""
+    if source not in SOURCES:
+        raise UsageError(
+            f"--from takes {' or '.join(SOURCES)}, not {source!r}", hint="orchestr help draft"
+        )
+
+
 def collect_findings(
     source: str,
     layout: WorkspaceLayout,
@@ -138,15 +145,14 @@ def collect_findings(
 ) -> str:
     """What a revision of the feature's spec has to answer. Raises OrchestrError where there is
     nothing, ForgeError."""
+    check_source(source)
     if source == "audit":
         found, what = render_audit(audited), "its audit is green, or was not made"
     elif source == "review":
         found, what = collect_review_findings(layout, feature), "reviewers found nothing in it"
-    elif source == "issues":
+    else:
         found = render_issues(read_issues(issues, layout.root, find_forge))
         what = "its intent names no issue"
-    else:
-        raise UsageError(f"--from takes {' or '.join(SOURCES)}, not {source!r}")
     if not found:
         raise OrchestrError(
             f"there is nothing to answer: {what}", hint=f"orchestr status {feature.name}"

@@ -11,9 +11,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestr.draft.files import digest_bytes, read_if_there
-from orchestr.errors import OrchestrError
-from orchestr.files import write_atomic
+from orchestr.draft.files import digest_bytes
+from orchestr.errors import CorruptState, OrchestrError
+from orchestr.files import read_json, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.settings.records import Settings
 from orchestr.settings.repo_paths import repo_path
@@ -30,8 +30,11 @@ def picture_clones(settings: Settings, names: Sequence[str], folder: Path) -> No
 
 def list_changed_clones(settings: Settings, names: Sequence[str], folder: Path) -> list[str]:
     """The repositories whose clone is another than in the picture, each named once."""
-    data = read_if_there(folder / PICTURE)
-    before = json.loads(data) if data else {}
+    try:
+        before = read_json(folder / PICTURE)
+    except CorruptState:
+        before = None
+    before = before if isinstance(before, dict) else {}
     now = _look(settings, names)
     changed = [name for name in names if name in before and before[name] != now[name]]
     if changed:

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from orchestr.cell.agent.own_attempt import choose_agent
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
 from orchestr.errors import UsageError
@@ -82,19 +83,27 @@ def write_agents_lock(root: Path, agents: Mapping[str, AgentFacts]) -> bool:
 
 
 def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
-    """The agents that work on these cells and review them. Asks their programs for versions."""
+    """The agents that work on these cells, in phases of one's own too, review them, and audit their
+    features. Asks their programs for versions."""
     models: dict[str, set[str]] = {}
     run: FeatureRun | None = None
+
+    def add(run: FeatureRun, name: str, model: str | None) -> None:
+        chosen = models.setdefault(name, set())
+        model = model or run.settings.agents[name].model
+        chosen |= {model} if model else set()
+
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
             chosen = models.setdefault(ctx.agent_settings.name, set())
             chosen |= {ctx.model} if ctx.model else set()
         reviewers = ctx.cell.proof.reviewers if Phase.REVIEW in ctx.cell.phases else ()
-        for reviewer in reviewers:
-            chosen = models.setdefault(reviewer.agent, set())
-            model = reviewer.model or run.settings.agents[reviewer.agent].model
-            chosen |= {model} if model else set()
+        for reviewer in (*reviewers, *run.feature.auditors):
+            add(run, reviewer.agent, reviewer.model)
+        for phase in ctx.cell.own_phases:
+            if not phase.run:
+                add(run, *choose_agent(ctx, phase))
     return {
         name: AgentFacts(
             run.settings.agents[name].kind,

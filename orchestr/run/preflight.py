@@ -34,6 +34,7 @@ from orchestr.run.check_worktrees import check_worktrees
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
+from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import is_made_on_demand
@@ -150,7 +151,8 @@ def check_reviewers(run: FeatureRun, cells: Collection[str]) -> list[Diagnostic]
             for name in dict.fromkeys(reviewer.agent for reviewer in requested_reviewers(ctx)):
                 if run.settings.agents[name].limit_pool == author:
                     found.setdefault((name, author), []).append(ctx.cell.name)
-    others = {agent.limit_pool: name for name, agent in reversed([*run.settings.agents.items()])}
+    named = [(n, a) for n, a in run.settings.agents.items() if not n.startswith(COMMAND)]
+    others = {agent.limit_pool: name for name, agent in reversed(named)}
     return [
         Diagnostic(
             "warning",

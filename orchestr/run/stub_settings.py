@@ -10,11 +10,12 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from orchestr.cell.ownership import PathClaims, judge_paths
+from orchestr.spec.path_patterns import match_paths
 
 TRAILER = "Orchestr-Stub: nothing of this commit is real work"
 _PLACES = ("state", "worktrees", "repos")  # each stub has its own
@@ -75,18 +76,23 @@ def _make_repo(table: Mapping[str, Any], place: str) -> dict[str, Any]:
     return {**mine, "path": place}
 
 
-def choose_stub_path(claims: PathClaims) -> str:
+def choose_stub_path(claims: PathClaims, only: Sequence[str] = ()) -> str:
     """The path that the stub agent of a cell changes: a file of its own in a folder that the cell
-    owns, else one of a name that fits, else an owned file, which gets an empty line."""
+    owns, else one of a name that fits, else an owned file, which gets an empty line. ``only``: the
+    paths of a phase of one's own, within those of its cell; empty where none is within both."""
     own = f"orchestr-stub-{claims.cell}"
-    patterns = [*claims.owned, *claims.shared]
-    candidates = [f"{own}.txt"] if not claims.owned else []
+    patterns = [*only, *claims.owned, *claims.shared]
+    candidates = [f"{own}.txt"] if not claims.owned and not only else []
     folders = [_plain_folder(pattern) for pattern in patterns]
     candidates += [f"{folder}{own}{end}" for end in (".txt", "") for folder in folders]
-    candidates += [_fill_name(pattern, own) for pattern in patterns]
+    names = [_fill_name(pattern, own) for pattern in patterns]
+    candidates += names
+    if only:  # a name of one, in a folder of another
+        candidates += [folder + PurePosixPath(name).name for folder in folders for name in names]
     candidates += [pattern.strip("/") for pattern in patterns if not _WILD.search(pattern)]
-    good = (path for path in candidates if not judge_paths(claims, [path]).paths)
-    return next(good, f"{own}.txt")
+    is_of_phase = match_paths(only) if only else lambda path: True
+    good = (p for p in candidates if is_of_phase(p) and not judge_paths(claims, [p]).paths)
+    return next(good, "" if only else f"{own}.txt")
 
 
 def _plain_folder(pattern: str) -> str:

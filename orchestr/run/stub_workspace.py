@@ -45,6 +45,7 @@ from orchestr.settings.loader import read_raw_settings
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.spec.reader import list_part_files, spec_files
+from orchestr.spec.records import Feature
 from orchestr.state.layout import AGENTS_LOCK, WorkspaceLayout
 
 PATHS = "stub.json"
@@ -80,9 +81,7 @@ def hold_stub(run: FeatureRun, environ: MutableMapping[str, str]) -> Iterator[Pa
         clones = copy_repositories(run, folder)
         specs = copy_specs(run, folder)
         link_others(run, folder)
-        cells = [cell for cell in run.feature.cells if cell.action is Action.AGENT]
-        paths = {f"{name}/{c.name}": choose_stub_path(claims_of(run.feature, c)) for c in cells}
-        write_atomic(folder / PATHS, encode_json(paths))
+        write_atomic(folder / PATHS, encode_json(choose_stub_paths(run.feature)))
         program = (sys.executable, "-I", "-S", str(orchestr.agents.stub_program.__file__))
         settings = make_stub_settings(
             raw,
@@ -99,6 +98,20 @@ def hold_stub(run: FeatureRun, environ: MutableMapping[str, str]) -> Iterator[Pa
                 yield folder
         finally:
             environ.update(away)
+
+
+def choose_stub_paths(feature: Feature) -> dict[str, str]:
+    """FEATURE/CELL, and FEATURE/CELL/PHASE where one's own phase may change less than its cell ->
+    the path that the stub agent changes; empty is none."""
+    found = {}
+    for cell in feature.cells:
+        if cell.action is Action.AGENT:
+            key, claims = f"{feature.name}/{cell.name}", claims_of(feature, cell)
+            found[key] = choose_stub_path(claims)
+            for phase in cell.own_phases:
+                if phase.owned_paths:
+                    found[f"{key}/{phase.name}"] = choose_stub_path(claims, phase.owned_paths)
+    return found
 
 
 def remove_stub(folder: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,7 @@ from orchestr.codec import (
 from orchestr.errors import Problem, SpecError
 from orchestr.files import encode_toml, read_file
 from orchestr.spec.lock_values import (
+    AUDITORS,
     CELLS,
     INTENT,
     WHOLE,
@@ -131,6 +133,7 @@ def compare_spec_to_lock(lock: SpecLock, feature: Feature) -> tuple[SpecChange, 
         for name in (INTENT, *WHOLE)
         if old.get(name) != new.get(name)
     ]
+    found += _compare_auditors(old.get(AUDITORS), new.get(AUDITORS))
     renamed = _list_renamed_cells(old, feature)
     for before, after in renamed.items():
         found.append(SpecChange(Tier.LOCKED, f"{CELLS}.{before}", before, after))
@@ -252,6 +255,12 @@ def encode_spec_lock(lock: SpecLock) -> bytes:
 
 
 # --- fields --------------------------------------------------------------------------------------
+
+
+def _compare_auditors(before: list[str] | None, after: list[str] | None) -> Iterator[SpecChange]:
+    if before != after:
+        tier = Tier.FREE if Counter(before or ()) <= Counter(after or ()) else Tier.LOCKED
+        yield SpecChange(tier, AUDITORS, before, after)
 
 
 def _compare_cells(old: Values, new: Values) -> Iterator[SpecChange]:

@@ -23,10 +23,11 @@ from orchestr.spec.records import Cell, Feature
 Values = dict[str, Any]
 INTENT = "intent"
 CELLS = "cells"
+AUDITORS = "auditors"  # one more is stricter, as with reviewers
 # The key of the audit: every change of these is locked, also one that adds.
 WHOLE = ("product", "structure", "done_means", "non_goals", "cross_checks")
 # Fields of a feature that are in the lock by other means, or say nothing about the work.
-_NOT_FREE = {"name", "key", "path", "digest", "parts", "lock", INTENT, CELLS, *WHOLE}
+_NOT_FREE = {"name", "key", "path", "digest", "parts", "lock", INTENT, CELLS, AUDITORS, *WHOLE}
 _LISTS = ("checks", "screenshots", "reviewers")  # of a cell's proof, each entry with a name
 _REQUIRED = ("approve", "review_rule", "allow_partial", "allow_skipped_tests", "test_first")
 # Conditions of our own kinds: one more is stricter, and so is one where there was none.
@@ -52,6 +53,8 @@ def list_locked_values(feature: Feature) -> Values:
         value = describe_value(getattr(feature, name))
         if value not in (None, [], {}):
             found[name] = value
+    if feature.auditors:
+        found[AUDITORS] = sorted(auditor.agent for auditor in feature.auditors)
     found[CELLS] = {cell.name: _describe_cell(cell) for cell in feature.cells}
     return found
 

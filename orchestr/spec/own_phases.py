@@ -36,6 +36,7 @@ from orchestr.spec.phases import LISTED, Phase
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OUTPUT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.json")
 AUTHOR = Phase.IMPLEMENT.value  # whose session a phase may go on with
+COMMAND = "phase:"  # begins the name under which the command of a phase works
 NO_NAME = ("land", "audit", "cell", "feature")  # words that mean something else already
 
 

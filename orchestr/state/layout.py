@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestr.errors import ExitCode, OrchestrError
 from orchestr.settings.records import Settings
 
+DRAFT = ".draft"  # in the place of a cell's name, for the agent that drafts a spec: no cell has it
 AGENTS_LOCK = "agents.lock.toml"  # beside orchestr.toml, see `orchestr.run.agents_lock`
 
 
@@ -80,10 +81,16 @@ class WorkspaceLayout:
     def lease_file(self, feature: str) -> Path:
         return self.locks_dir / f"feature-{feature}.lock"
 
+    def draft_lease_file(self, feature: str) -> Path:
+        return self.locks_dir / f"draft-{feature}.lock"
+
     def feature_dir(self, feature: str) -> Path:
         return self.state / "cells" / self.former.get(feature, feature)
 
     def cell_dir(self, feature: str, cell: str) -> Path:
+        """The folder of a cell's records, or of a feature's draft (`DRAFT`)."""
+        if cell == DRAFT:
+            return self.state / "drafts" / feature
         return self.state / "cells" / self.key_of(feature, cell)
 
     def worktree_dir(self, feature: str, cell: str) -> Path:

@@ -65,16 +65,19 @@ class ResultSeals:
         self._load()
         return value in self._digests.get((cell, name), ())
 
-    def accepts(self, cell: str, name: str, value: str, *, alone: bool) -> bool:
+    def accepts(
+        self, cell: str, name: str, value: str, *, alone: bool, strict: bool = False
+    ) -> bool:
         """Whether a file with that content counts. ``alone``: no other process writes
-        results, so what the journal has gained meanwhile does not count."""
+        results, so what the journal has gained meanwhile does not count. ``strict``: without a
+        digest of it in the journal no file counts, whether an agent has worked or not."""
         looks = not alone or not self._fixed or name.startswith(DECISIONS)
         self._fixed = self._fixed or alone
         if self.holds(cell, name, value):
             return True
         if looks and self._load(again=True) and self.holds(cell, name, value):
             return True
-        return (cell, name) not in self._digests and cell not in self._whole
+        return not strict and (cell, name) not in self._digests and cell not in self._whole
 
     def _load(self, *, again: bool = False) -> bool:
         """Read the journal if that was not done, or if it grew; whether it was read."""
@@ -104,13 +107,14 @@ def seals_of(journal: Journal) -> ResultSeals:
 
 class CellSeals:
     """The seals of one cell. ``announce`` journals digests, ``alone`` tells whether this process
-    has the feature for itself."""
+    has the feature for itself, ``strict`` is that of `ResultSeals.accepts`."""
 
     def __init__(
-        self, seals: ResultSeals, cell: str, announce: Announce, alone: Callable[[], bool]
-    ) -> None:
+        self, seals: ResultSeals, cell: str, announce: Announce, alone: Callable[[], bool], *,
+        strict: bool = False,
+    ) -> None:  # fmt: skip
         self._seals, self._cell = seals, cell
-        self._announce, self._alone = announce, alone
+        self._announce, self._alone, self._strict = announce, alone, strict
 
     def note(self, name: str, data: bytes) -> None:
         """This is about to be written."""
@@ -121,7 +125,9 @@ class CellSeals:
 
     def accepts(self, name: str, data: bytes) -> bool:
         """Whether that content of a file counts."""
-        return self._seals.accepts(self._cell, name, digest_bytes(data), alone=self._alone())
+        return self._seals.accepts(
+            self._cell, name, digest_bytes(data), alone=self._alone(), strict=self._strict
+        )
 
     def close(self, folder: Path, names: tuple[str, ...]) -> None:
         """An agent is about to start: from here on every file must have a digest. What is there of

@@ -75,7 +75,12 @@ def test_an_audit_without_repairs_certifies_only(tmp_path: Path) -> None:
     assert "last step of demo" in house.run("clean", f"{FEATURE}:audit", code=2).stderr
     reports = sorted((house.root / ".orchestr/reports/runs").glob("*/report.*"))
     pages = {path.suffix: path.read_text() for path in reports}
-    assert all(GREETS in text for text in pages.values()), pages
+    assert all(GREETS in text and "eve" in text for text in pages.values()), pages
+    (told,) = json.loads(pages[".json"])["features"]  # what auditors cost is in all sums
+    assert [(one["phase"], one["works"]) for one in told["audit_costs"]] == [("audit", 1)]
+    assert "| audit | failed | - | - | - | unknown |" in pages[".md"]
+    forecast = json.loads(house.run("plan", FEATURE, "--json", code=0).stdout)["forecast"]
+    assert [(one["name"], one["attempts"]) for one in forecast["cells"]] == [("audit", 1)]
     house.run("run", FEATURE, code=1)  # known: the auditor is not paid again
     assert len(house.starts()) == 2
     refused = house.run("land", FEATURE, code=1)
@@ -131,3 +136,50 @@ def test_cross_checks_alone_are_repaired_where_a_spec_says_so(tmp_path: Path) ->
     house.spec(CELLS, cross_checks=[CROSS])  # without an audit: as ever
     house.run("run", FEATURE, code=0)
     assert "audit" not in read_status(house) and len(house.starts()) == 4
+
+
+def test_a_feature_does_not_land_without_its_audit(tmp_path: Path) -> None:
+    house = audited(tmp_path / "w", cells=ALONE, repair={"audit": 0})
+    house.run("run", FEATURE, code=1)
+    file = house.root / ".orchestr" / "cells" / FEATURE / "audit.json"
+    red = file.read_text()
+    file.write_text(red.replace('"failed"', '"passed"'))  # no process of ours wrote that
+    refused = house.run("land", FEATURE, code=1)
+    assert "none that orchestr wrote" in refused.stderr, both(refused)
+    assert "audit: not made for these heads; the last one was failed" in refused.stderr
+    assert f"orchestr land {FEATURE} --allow-red" in refused.stderr
+    assert not file.exists() and read_status(house)["audit"]["verdict"] in (None, "")
+    house.run("run", FEATURE, code=1)  # made again, from the answers that were paid for
+    assert (read_record(house)["verdict"], len(house.starts())) == ("failed", 2)
+
+    house.script(CORE, "echo hello > greeting.txt\n")
+    house.run("run", f"{FEATURE}:{CORE}", "--force", code=0)  # a cell alone: it is not audited
+    assert "audit: not made for these heads" in house.run("land", FEATURE, code=1).stderr
+    house.run("run", FEATURE, code=0)
+    file.unlink()
+    assert "audit it: orchestr run" in house.run("land", FEATURE, code=1).stderr
+    house.run("run", f"{FEATURE}:audit", code=0)
+    assert len(house.starts()) == 4  # the answer was kept
+    dry = house.run("run", f"{FEATURE}:audit", "--force", "--dry-run", code=0).stdout
+    assert "it is made again: it is to be forced" in dry
+    house.run("run", f"{FEATURE}:audit", "--force", code=0)  # the auditor again, and no cell
+    assert house.starts()[4:] == ["audit by eve"]
+    house.run("land", FEATURE, code=0)
+
+
+def test_heads_that_the_landing_makes_are_not_audited_again(tmp_path: Path) -> None:
+    right = {CORE: "echo hello > greeting.txt\n"}
+    house = audited(tmp_path / "w", cells=ALONE, work=right)
+    house.run("run", FEATURE, code=0)
+    other = tmp_path / "other"  # a conflict, for the cell's agent
+    git(tmp_path, "clone", "-q", str(house.repos / "lib.git"), str(other))
+    (other / "greeting.txt").write_text("good day\n")
+    git(other, "add", ".")
+    git(other, "commit", "-q", "-m", "greet")
+    git(other, "push", "-q", "origin", "HEAD:main")
+    killed = house.crash("journal:before#land.done", "land", FEATURE)
+    assert killed.returncode == -9, both(killed)
+    assert len(house.journal(FEATURE, "land.repair")) == 1
+    landed = house.run("land", FEATURE, code=0)
+    assert "audit: passed before the landing changed core" in landed.stderr, both(landed)
+    assert house.starts().count("audit by eve") == 1

@@ -18,7 +18,7 @@ from orchestr.draft.decide import (
 )
 from orchestr.draft.files import DraftRecord, digest_bytes
 
-DRAFTED = DraftRecord("i", "s", findings="f")
+DRAFTED = DraftRecord("i", "s", findings="f", attempt=1)
 ASKED = DraftAnswer(question=(QuestionPart("scope", "Which?"),))
 
 
@@ -31,6 +31,8 @@ ASKED = DraftAnswer(question=(QuestionPart("scope", "Which?"),))
         (DRAFTED, DraftInputs("i", "f"), False, DraftStep.KEEP, ""),
         (DRAFTED, DraftInputs("i", "g"), False, DraftStep.ASK, "there are new findings"),
         (DRAFTED, DraftInputs("j"), False, DraftStep.ASK, "its intent changed"),
+        (DRAFTED, DraftInputs("i", begun=2), False, DraftStep.ASK, "a new draft was begun"),
+        (DRAFTED, DraftInputs("i", begun=1), False, DraftStep.KEEP, ""),
         (DRAFTED, DraftInputs("i"), True, DraftStep.ASK, "a new draft was asked for"),
     ],
 )

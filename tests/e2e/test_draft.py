@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from orchestr.commands.base.approve_draft import approve_draft
+from orchestr.errors import UsageError
+from orchestr.run.workspace import Session
+from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, wait_for
 
 GOOD = """\
@@ -243,12 +251,137 @@ def test_stopped_busy_and_adopted(tmp_path: Path) -> None:
     assert "draft keys words" in busy.stderr
     first.send_signal(signal.SIGINT)
     assert first.ended() == 130, first.said()
+    assert "error: stopped\nhint: orchestr draft keys\n" in first.said()
     wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
 
     second = ws.spawn("draft", "keys")
     wait_for(lambda: ws.starts() == ["draft 1"] * 2, "the drafting agent")
+    (tmp_path / "specs/keys.yaml").write_text(GOOD)  # a draft of a feature that is there
+    assert "nothing is wrong" in ws.run("doctor").stdout  # its command lives
     second.kill()
     second.ended()
+    assert "the agent that drafts keys is at work without its command" in ws.run("doctor").stdout
+    assert "left behind" not in ws.run("doctor").stdout
     gate.unlink()
     ws.run("draft", "keys", code=0)
     assert ws.starts() == ["draft 1"] * 2
+
+
+def test_a_new_draft_that_was_begun_goes_on(tmp_path: Path) -> None:
+    """`--force` asked something: the answer reaches it, and the former draft, edited, is kept."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    spec = folder(ws) / "spec.yaml"
+    spec.write_text(GOOD.replace("Write web.txt", "Mine"))
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", "--force", code=2)
+    assert "+    todo: [Mine]" in ws.run("approve", "spec:keys", code=2).stdout  # it still counts
+    said = ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert "keys: a new draft was begun" in said.stderr
+    assert spec.read_text() == GOOD
+    assert ws.starts() == ["draft 1", "draft 1", "draft 2"]
+    (kept,) = folder(ws).glob("spec.edited-*.yaml")
+    assert "Mine" in kept.read_text()
+    assert str(kept) in said.stderr
+
+    spec.write_text("")
+    assert "there is no draft of keys" in ws.run("approve", "spec:keys", code=2).stderr
+
+
+def test_a_spec_edited_while_the_question_stands_is_kept(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    mine = tmp_path / "specs/keys.yaml"
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int | None = -1, /) -> str:
+            mine.write_text("# mine\n" + GOOD)
+            return "y\n"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", Terminal())
+        with pytest.raises(UsageError, match=r"specs/keys\.yaml was edited meanwhile"):
+            approve_draft(Session(tmp_path), "keys", yes=False)
+    assert mine.read_text().startswith("# mine")
+    assert not (tmp_path / "specs/keys.lock.toml").exists()
+
+    mine.unlink()
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -1` does: a yes that was given is carried out
+    done = subprocess.run([sys.executable, "-m", "orchestr", "approve", "spec:keys", "--yes"],
+                          cwd=tmp_path, env=ws.env(), stdout=writer, check=False)  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 0
+    assert mine.exists()
+
+
+def test_a_revision_makes_no_lock(tmp_path: Path) -> None:
+    """Else the removal of a lock and a revision would be a way past its amendments."""
+    ws = make(tmp_path, fenced(GOOD))
+    ws.run("draft", "keys", "words", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    lock = tmp_path / "specs/keys.lock.toml"
+    lock.unlink()
+    (ws.agents / "draft.1").write_text(fenced(GOOD.replace("test, -s, web.txt", "test, -n, x")))
+    ws.run("draft", "keys", "--force", code=0)
+    ws.run("approve", "spec:keys", "--yes", code=0)
+    assert not lock.exists()
+
+
+@pytest.mark.slow
+def test_forgetting_a_draft_ends_its_agent(tmp_path: Path) -> None:
+    ws = make(tmp_path, fenced(GOOD))
+    (ws.agents / "drafter.gate").touch()
+    first = ws.spawn("draft", "keys", "words")
+    wait_for(lambda: ws.starts() == ["draft 1"], "the drafting agent")
+    first.kill()
+    first.ended()
+    assert "forgot spec:keys: its draft" in ws.run("forget", "spec:keys", code=0).stdout
+    wait_for(lambda: not ws.processes(), "the end of the agent", timeout=10)
+    assert not (folder(ws) / "plans/1/tree").exists()
+    (ws.agents / "drafter.gate").unlink()
+    ws.run("draft", "keys", code=0)
+    assert ws.starts() == ["draft 1"] * 2
+
+
+def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:
+    """Refused before an agent starts and before an intent is left: another feature's file, a
+    source or a spec that is not there, an issue that cannot be read to its end."""
+    ws = make(tmp_path, fenced(GOOD))
+    (tmp_path / "specs").mkdir(exist_ok=True)
+    (tmp_path / "specs/keys.yaml").write_text(GOOD.replace("name: keys", "name: locks"))
+    taken = ws.run("draft", "keys", "words", code=2)
+    assert "specs/keys.yaml is the spec of the feature 'locks'" in taken.stderr
+    assert "hint: orchestr draft locks" in taken.stderr
+    (tmp_path / "specs/keys.yaml").unlink()
+    assert "--from takes" in ws.run("draft", "keys", "w", "--from", "hope", code=2).stderr
+    assert "no feature 'keys'" in ws.run("draft", "keys", "w", "--from", "review", code=2).stderr
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe" in ws.run("draft", "keys", "--issue", "pipe", code=2).stderr
+    assert not (tmp_path / "specs/keys.md").exists()
+
+    away = ws.root / "repos/web/.git"
+    away.rename(away.with_name("git"))
+    failed = ws.run("draft", "keys", "words", code=1)
+    assert "transcript" not in failed.stderr  # nothing has started
+    away.with_name("git").rename(away)
+
+    (ws.agents / "draft.1").write_text(fenced(QUESTION))
+    (ws.agents / "draft.2").write_text(fenced(GOOD))
+    ws.run("draft", "keys", code=2)
+    (heads,) = folder(ws).glob("plans/*/heads.json")
+    heads.write_text("")
+    ws.run("draft", "keys", "--answer=scope=all", code=0)
+    assert ws.starts() == ["draft 1", "draft 2"]
+
+
+def test_a_verb_for_features_names_what_a_draft_is_for(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    for verb in ("status", "explain", "logs", "plan", "abort", "land"):
+        done = ws.run(verb, "spec:later", code=2)
+        assert "error: spec:later is the draft of a spec, and no feature yet\n" in done.stderr
+        assert "orchestr approve spec:later" in done.stderr

@@ -274,3 +274,26 @@ def test_what_stands_before_a_phase_is_not_made_again_with_it(workspace: MakeWor
     ws.spec({"low": {"phases": ["implement", GENERATE, CLASSIFY, "check", "publish"]}})
     runs()
     assert "one\nmore" in shown(ws, "docs/page.md")
+
+
+def test_a_stub_plays_them_and_what_names_agents_leaves_their_commands_out(
+    workspace: MakeWorkspace,
+) -> None:
+    free = {"name": "think", "prompt": "prompts/classify.md", "output": "any.json"}
+    phases = ["implement", GENERATE, free, DOCS, "check", "review", "publish"]
+    paths = ["*.txt", "docs/**"]
+    ws = house(workspace, phases, owned_paths=paths, reviewers=[{"agent": "sh"}])
+    make = ["sh", "-c", "cat *.txt > made.txt"]
+    ws.spec({"low": {"phases": [{**p, "run": make} if p is GENERATE else p for p in phases],
+                     "owned_paths": paths, "reviewers": [{"agent": "sh"}]}})  # fmt: skip
+    said = ws.run("run", "demo", "--stub", "--json", code=0)
+    assert "[agents.NAME] in orchestr.toml" in said.stderr, "a command judges nothing"
+    assert "phase:generate" not in said.stderr
+    exits = [line for line in said.stdout.splitlines() if '"attempt.exited"' in line]
+    (command,) = [json.loads(line) for line in exits if '"generate"' in line]
+    assert command["data"]["cost_usd"] == 0.0, "it costs what a check costs"
+    ws.settings(agents={"deep": {"kind": "command", "run": ["true"], "model": "large"}})
+    ws.spec({"low": {"phases": ["implement", {**DOCS, "agent": "deep"}, "check", "publish"]}})
+    assert "deep  command, version unknown, model large" in (
+        ws.run("doctor", "--lock-agents").stdout
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestr.plan.cost_forecast import CellTraits
-from orchestr.state.cost_samples import list_cost_samples
+from orchestr.state.cost_samples import list_audit_samples, list_cost_samples
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal
 
@@ -28,6 +29,15 @@ class Story:
         ts = (BEGIN + timedelta(seconds=at)).isoformat()
         self.events.append(Event(EventKind(kind), ts, "r1", "f", "a", phase, attempt, data))
         return self
+
+    def own_phase(self, at: float, number: int, name: str, following: str, **usage: Any) -> Story:
+        """6 s in a phase of one's own, which is a try with a number, too."""
+        self.tell(at, "phase.started", name, following=following)
+        self.tell(at, "attempt.opened", name, number, agent="claude")
+        self.tell(at, "attempt.started", name, number, agent="claude")
+        self.tell(at + 6, "attempt.exited", name, number, code=0, reason="exited", **usage)
+        self.tell(at + 6, "attempt.closed", name, number, outcome="done")
+        return self.tell(at + 6, "phase.done", name, number, following=following, seconds=6)
 
     def attempt(self, at: float, number: int, outcome: str = "done", **told: Any) -> Story:
         """One that waits 5 s for a slot and works 10 s, between a worktree and a check."""
@@ -69,6 +79,22 @@ def test_repairs_and_reviews_are_part_of_it() -> None:
     assert one.traits.agent == "claude"
 
 
+def test_phases_of_ones_own_are_part_of_the_attempt_that_they_belong_to() -> None:
+    story = Story()
+    for begin, first in ((0, 1), (100, 4)):
+        story.own_phase(begin, first, "classify", "implement", tokens=[7, 0, 0], cost_usd=0.1)
+        story.attempt(begin + 10, first + 1)
+        story.own_phase(begin + 40, first + 2, "docs", "check", tokens=[5, 0, 0], cost_usd=0.2)
+    story.tell(200, "attempt.opened", "make", 7, agent="phase:make")  # of a version before
+    story.tell(203, "attempt.exited", "make", 7, code=0, reason="exited", cost_usd=None)
+    story.tell(204, "attempt.closed", "make", 7, outcome="done")
+    one, two = list_cost_samples("f", story.events)
+    assert (one.attempt, two.attempt) == (2, 5), "they are no attempts at the work"
+    assert (one.tokens, two.tokens) == (122, 122)
+    assert (one.usd, two.usd) == (pytest.approx(0.8), pytest.approx(0.8))
+    assert one.seconds == pytest.approx(2 * 6 + 2 + 10 + 4)
+
+
 def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:
     story = Story().attempt(0, 1, outcome="failed").attempt(100, 2)
     one, two = list_cost_samples("f", story.events)
@@ -105,3 +131,23 @@ def test_journals_of_earlier_versions_are_read(journal: Path) -> None:
 def test_a_journal_of_the_first_version_has_history() -> None:
     found = {path.stem: list_cost_samples("f", list(Journal(path).read())) for path in JOURNALS}
     assert sum(map(len, found.values())) >= 3, {name: len(s) for name, s in found.items()}
+
+
+def test_auditors_of_one_audit_are_one_sample_and_none_of_a_cell() -> None:
+    story = Story()
+    for at, usd in ((10, 0.25), (50, 0.5)):  # one audit, then another after its repair
+        for name in ("eve", "ann"):
+            asks = {"part": f"review-{at}-{name}", "reviewer": name, "agent": name}
+            usage = {"cost_usd": usd, "tokens": [10, 0, 5]}
+            story.tell(at, "attempt.opened", "review", 0, model="m", **asks)
+            story.tell(at, "attempt.started", "review", 0, **asks)
+            story.tell(at + 4, "attempt.exited", "review", 0, code=0, reason="exited",
+                       **usage, **asks)  # fmt: skip
+            story.tell(at + 4, "review.done", "review", 0, reviewer=name, verdict="1 failed")
+        story.tell(at + 5, "audit.done", "", verdict="failed")
+    story.tell(60, "audit.done", "", verdict="failed")  # every answer was known
+    events = [replace(event, cell="audit") for event in story.events]
+    one, two = list_audit_samples("f", events)
+    assert (one.traits.agent, one.traits.model) == ("ann, eve", "m, m")
+    assert (one.seconds, one.tokens, one.usd, two.usd) == (4.0, 30, 0.5, 1.0)
+    assert list_cost_samples("f", events) == []

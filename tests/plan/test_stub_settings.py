@@ -72,6 +72,21 @@ def test_the_stub_changes_what_its_cell_owns(owned: list[str], path: str) -> Non
     assert judge_paths(claims, [path]).paths == ()
 
 
+@pytest.mark.parametrize(
+    ("owned", "only", "path"),
+    [
+        ([], ["docs/**"], "docs/orchestr-stub-a.txt"),
+        (["src/", "docs/**"], ["docs/**"], "docs/orchestr-stub-a.txt"),
+        (["docs/"], ["**/*.md"], "docs/orchestr-stub-a.md"),
+        (["src/"], ["docs/**"], ""),
+    ],
+)
+def test_in_a_phase_of_ones_own_it_keeps_to_the_paths_of_both(
+    owned: list[str], only: list[str], path: str
+) -> None:
+    assert choose_stub_path(PathClaims("a", tuple(owned)), only) == path
+
+
 def test_another_cells_contract_is_left_alone() -> None:
     claims = PathClaims("a", ("api/**",), (), (Contract("api/*.txt", "b"),))
     assert choose_stub_path(claims) == "api/orchestr-stub-a"

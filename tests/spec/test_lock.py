@@ -33,6 +33,7 @@ intent: Keys outlive quantum.
 done_means: [a key made by Java is read by Go]
 non_goals: [hybrid keys]
 cross_checks: [{kind: command, repo: app, run: [make, all]}]
+auditors: [{agent: claude}, {agent: codex}]
 cells:
   proto:
     repo: app
@@ -69,6 +70,8 @@ def found(text: str, lock: SpecLock | None = None) -> list[tuple[str, str]]:
 FREE = [
     ("todo: [one]", "todo: [one, two]", ["cells.proto.todo"]),
     ("title: Keys", "title: New keys", ["title"]),
+    ("{agent: codex}]\ncells", "{agent: codex}, {agent: codex}]\ncells", ["auditors"]),
+    ("[{agent: claude}, {agent: codex}]", "[{agent: codex}, {agent: claude}]", []),
     ("repo: web", "repo: web\n    agent: codex", ["cells.web.agent"]),
     ("20s", "10s", ["cells.web.checks.up"]),
     ("run: [make, test]}", "run: [make, test], output: ok}", ["cells.proto.checks.unit"]),
@@ -87,6 +90,8 @@ LOCKED = [
     ("read by Go", "read by C", "locked", "done_means"),
     ("[hybrid keys]", "[hybrid keys, x]", "locked", "non_goals"),
     ("[make, all]", "[make]", "locked", "cross_checks"),
+    (", {agent: codex}]", "]", "locked", "auditors"),
+    ("auditors: [{agent: claude}, {agent: codex}]\n", "", "locked", "auditors"),
     ("cells:", "product: library\ncells:", "locked", "product"),
     ("  web:", "  site:", "locked", "cells.web"),
     ("  web:", "  site:\n    was: web", "locked", "cells.web"),

@@ -33,7 +33,6 @@ from orchestr.cell.agent.stop_agent import (
     stop_unrecorded_agents,
 )
 from orchestr.cell.agent.verdict import UnreadableAnswer, read_last_object
-from orchestr.cell.commands import COMMAND
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
 from orchestr.cell.proof.commit_result import commit_and_prove_repair
@@ -52,7 +51,7 @@ from orchestr.files import encode_json, read_file, write_atomic
 from orchestr.git.repo import CommitId
 from orchestr.process.redaction import redact
 from orchestr.spec.answer_schema import find_schema_fault
-from orchestr.spec.own_phases import OwnPhase
+from orchestr.spec.own_phases import COMMAND, OwnPhase
 from orchestr.spec.path_patterns import match_paths
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt

@@ -38,6 +38,7 @@ from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_file, read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
+from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -289,6 +290,8 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
     verdict = ctx.run.agent_adapter(work.agent).judge_end(
         end, folder / TRANSCRIPT, last_start_offset(folder)
     )
+    if work.agent.startswith(COMMAND):  # as a check or the set-up: no model works in it
+        verdict = replace(verdict, cost_usd=0.0)
     # What a provider says of a refused key may hold the key.
     verdict = replace(verdict, reason=redact(verdict.reason, launch_secrets(folder)))
     match end.reason:

@@ -25,8 +25,8 @@ from orchestr.cell.agent.launch import (
     last_start_offset,
     prepare_next_start,
     session_to_resume,
-    write_launch_record,
 )
+from orchestr.cell.agent.reader_launch import write_reader_launch
 from orchestr.cell.agent.run_agent import AgentWork, drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
@@ -40,11 +40,10 @@ from orchestr.cell.worktree.throwaway_clone import (
     clone_side_by_side,
     remove_clone,
 )
-from orchestr.cell.worktree.wall import is_walled, wall_reviewer
+from orchestr.cell.worktree.wall import is_walled
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
-from orchestr.git.agent_environment import agent_git_env
-from orchestr.git.repo import CommitId, Repo
+from orchestr.git.repo import CommitId
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -334,31 +333,17 @@ def _write_launch(
         )
     )  # fmt: skip
     place = tree / case.parts[0].name if case.parts else tree
-    git = agent_git_env(Repo(place), place, ctx.run.layout.excludes_file, record=ctx.git_record)
-    command = wall_reviewer(
+    write_reader_launch(
         ctx,
         launch,
-        {
-            "GH_CONFIG_DIR": str(ctx.run.layout.state / "no-gh"),
-            **launch.env,
-            **git,
-            **ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
-            "ORCHESTR_ATTEMPT_ID": marker,
-        },
         folder,
         agent=settings.agents[reviewer.agent],
         tree=tree,
+        place=place,
         read=(*read, *(part.repo.common_dir() for part in case.parts)),
-    )
-    write_launch_record(
-        ctx,
-        folder,
-        launch,
-        command,
-        cwd=tree,
         marker=marker,
+        inside=ctx.mark_inside(f"its reviewer {reviewer.name}", case.attempt),
         timeout=reviewer.timeout or settings.limits.timeout,
-        idle_timeout=settings.limits.idle_timeout,
     )
 
 

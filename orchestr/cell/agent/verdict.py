@@ -143,16 +143,22 @@ def read_last_object(answer: str) -> Any:
     return value
 
 
-def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
+def require_items(value: Any, field: str) -> tuple[dict[str, Any], list[Any]]:
+    """An answer of a summary and one list, `field`; and that list. Raises UnreadableAnswer."""
     table = require_table(value, "the answer")
-    issues = table.get("issues")
-    if not isinstance(issues, list):
-        raise UnreadableAnswer("`issues` must be a list")
-    if len(issues) > LIMIT:
-        raise UnreadableAnswer(f"more than {LIMIT} issues")
-    unknown = sorted(table.keys() - {"summary", "issues"})
+    items = table.get(field)
+    if not isinstance(items, list):
+        raise UnreadableAnswer(f"`{field}` must be a list")
+    if len(items) > LIMIT:
+        raise UnreadableAnswer(f"more than {LIMIT} {field}")
+    unknown = sorted(table.keys() - {"summary", field})
     if unknown:
         raise UnreadableAnswer(f"unknown field {unknown[0]!r}")
+    return table, items
+
+
+def _build_opinion(reviewer: str, value: Any) -> ReviewerOpinion:
+    table, issues = require_items(value, "issues")
     found = tuple(_parse_issue(item, n) for n, item in enumerate(issues, start=1))
     return ReviewerOpinion(reviewer, require_text(table, "summary", ""), found)
 

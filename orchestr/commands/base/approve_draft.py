@@ -5,6 +5,7 @@ The plan is that of a run: waves, bases, what would run again of a feature that 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.phases.clone_repo import RepoMaker
@@ -23,6 +24,7 @@ from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
 from orchestr.errors import UsageError
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.registry import substitute_program_name
 from orchestr.run.check_lock import is_refused, read_person, write_first_lock
 from orchestr.run.conflicts import forecast_features
 from orchestr.run.workspace import Session
@@ -31,10 +33,16 @@ from orchestr.state.journal import utc_timestamp
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
+from orchestr.views.query.spec_lock import has_lock, was_locked
 from orchestr.views.query.status import feature_status
 from orchestr.views.terminal.conflicts import conflict_lines
 from orchestr.views.terminal.costs import cost_lines
-from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_stdout
+from orchestr.views.terminal.output import (
+    ask_yes_no,
+    print_stderr,
+    write_stdout,
+    write_stdout_safely,
+)
 from orchestr.views.terminal.plan import plan_text
 
 
@@ -63,18 +71,25 @@ def approve_draft(session: Session, name: str, *, yes: bool) -> None:
         for warning in warnings:
             print_stderr(str(warning))
         if what is Acceptance.WRITE:
-            write_stdout(_plan_of(session, feature))
-            write_stdout(render_diff(current, drafted, target))
+            show = write_stdout_safely if yes else write_stdout  # who is asked must have seen it
+            show(substitute_program_name(_plan_of(session, feature)))
+            show(render_diff(current, drafted, target))
             unheard = "an approval is a person's, and there is no terminal"
             if not yes and not ask_yes_no(f"Write {target}?", unheard=unheard):
                 print_stderr("Nothing was written.")
                 return
+            if read_if_there(places.target) != current:  # a question may stand for hours
+                raise UsageError(
+                    f"{target} was edited meanwhile: nothing is written over it",
+                    hint=f"orchestr approve spec:{name}",
+                )
         at, who = utc_timestamp(), read_person(session.root)
         written = [target] if accept_draft(places, record, drafted, at=at, who=who) else []
         include_own_change(session.layout, places.target)
         final, _ = read_draft_text(session.settings, drafted, target)
         run = session.make_run(final)
-        if not (session.root / final.lock_path).exists():
+        # A revision makes no lock: one that is gone was ended by a person, or is to be put back.
+        if not record.before and not has_lock(run) and not was_locked(run):
             write_first_lock(run)
             written.append(final.lock_path)
     for path in written:
@@ -96,7 +111,7 @@ def _require_draft(session: Session, places: DraftPlaces) -> DraftRecord:
             f"there is no draft of {places.name}", hint=f"orchestr draft {places.name}"
         )
     _, inputs = load_inputs(session.settings, places)
-    step, why = decide_draft(record, inputs)
+    step, why = decide_draft(record, replace(inputs, begun=0))  # the one that is there counts
     if step is not DraftStep.KEEP:
         raise UsageError(
             f"the draft of {places.name} is out of date: {why}",
@@ -121,7 +136,7 @@ def _plan_of(session: Session, feature: Feature) -> str:
         claims=[str(claim) for claim in overlap_problems(feature, session.root)],
         jobs=session.settings.limits.jobs,
     )
-    cost = forecast_run_cost(run, forecasts)
+    cost = forecast_run_cost(run, forecasts, audits=True)
     lines = ["", *cost_lines(cost, find_run_risks(run, cost))] if cost.cells else []
     lines += conflict_lines(forecast_features(session, [feature.name]), feature.name)
     return text + "".join(f"{line}\n" for line in lines)

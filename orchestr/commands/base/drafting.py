@@ -19,29 +19,38 @@ from orchestr.process.lease import Lease
 from orchestr.run.signals import InterruptHandler
 from orchestr.run.start import lease_record
 from orchestr.run.workspace import Session
+from orchestr.spec.goal_names import DRAFT_PREFIX
+from orchestr.state import attempts
 from orchestr.state.layout import create_state_dirs
-from orchestr.tasks.draft_tasks import PREFIX
 from orchestr.views.terminal.output import confirm_reasons, print_stderr
 
 
 def find_places(session: Session, name: str) -> DraftPlaces:
-    """The places of a draft, its spec where the feature's is already."""
+    """The places of a draft, its spec where the feature's is already. Raises UsageError where that
+    would be another feature's."""
     known = session.specs.features.get(check_draft_name(name))
     target = session.root / known.path if known is not None else None
-    return DraftPlaces.find(session.settings, name, target)
+    places = DraftPlaces.find(session.settings, name, target)
+    for other in session.specs.features.values() if known is None else ():
+        if session.root / other.path == places.target:
+            raise UsageError(
+                f"{other.path} is the spec of the feature {other.name!r}",
+                hint=f"orchestr draft {other.name}, or name the file as its feature",
+            )
+    return places
 
 
 def read_names(words: Sequence[str]) -> list[str]:
     """The names of `spec:NAME` goals. Raises UsageError."""
-    return [check_draft_name(word.removeprefix(PREFIX)) for word in words]
+    return [check_draft_name(word.removeprefix(DRAFT_PREFIX)) for word in words]
 
 
 @contextmanager
 def hold_draft(session: Session, name: str) -> Iterator[None]:
     """Hold the lease of a draft: no second one of that name at once. Raises Busy."""
     create_state_dirs(session.layout)
-    path = session.layout.locks_dir / f"draft-{name}.lock"
-    lease = Lease.acquire(path, lease_record((f"{PREFIX}{name}",), 1))
+    path = session.layout.draft_lease_file(name)
+    lease = Lease.acquire(path, lease_record((f"{DRAFT_PREFIX}{name}",), 1))
     try:
         yield
     finally:
@@ -95,17 +104,26 @@ def stop_on_signals(work: DraftWork) -> Iterator[None]:
         try:
             yield
         except OrchestrError as error:
-            if signals.count and not isinstance(error, Interrupted):
+            if signals.count or isinstance(error, Interrupted):
                 raise Interrupted("stopped", hint=f"orchestr draft {work.name}") from error
             raise
 
 
 def forget_draft(session: Session, name: str) -> bool:
-    """Forget a draft, so that the next one is made anew; whether there was one. Raises Busy."""
-    record = find_places(session, name).record
+    """Forget a draft, so that the next one is made anew; whether there was one. Raises Busy.
+
+    An agent that a killed command left at work, or whose question waits, is ended.
+    """
+    places = DraftPlaces.find(session.settings, name)
     with hold_draft(session, name):
-        was_there = record.exists()
-        record.unlink(missing_ok=True)
+        was_there = places.record.exists()
+        newest = attempts.newest_plan(places.folder)
+        if newest is not None and newest.is_open:
+            from orchestr.draft.ask_agent import end_draft
+
+            end_draft(session.settings, session.layout, places, newest)
+            was_there = True
+        places.record.unlink(missing_ok=True)
     return was_there
 
 

@@ -31,7 +31,11 @@ ARGUMENTS = {
     "budget": "USD", "budget_tokens": "N", "format": "FORMAT", "output": "FILE", "attempt": "N",
     "last": "N", "since": "TIME", "grep": "RE", "if_changed": "UPSTREAM", "for": "TIME",
     "as": "NAME", "on": "PATH", "reply": "ID", "resolve": "ID", "label": "NAME", "unlabel": "NAME",
-    "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH", "skip": "CELL", "base": "CELL=BRANCH",
+    "reason": "TEXT", "file": "FILE", "issue": "URL|FILE", "product": "KIND", "repo": "NAME",
+    "source": "WHAT", "template": "NAME", "set": "KEY=VALUE", "answer": "KEY=TEXT", "gate": "GATE",
+    "out": "FOLDER", "attestations": "FOLDER", "port": "N", "number": "N", "review": "NAME",
+    "strategy": "HOW", "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH", "skip": "CELL",
+    "base": "CELL=BRANCH",
 }  # fmt: skip
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
 

@@ -24,7 +24,8 @@ def audit_lines(facts: AuditFacts | None, feature: str, waits: str = "") -> list
     if facts is None:
         return []
     if not facts.verdict:
-        return [f"· audit: not made{f': it waits for {waits}' if waits else ' for these heads'}"]
+        made = f"it waits for {waits}" if waits else f"orchestr run {feature}:audit makes it"
+        return [f"· audit: not made{'' if waits else ' for these heads'}: {made}"]
     lines = [f"{'✗' if facts.is_red else '✓'} audit: {clean_line(facts.told)}"]
     for one in facts.open_findings:
         lines.append(f"  {one.state}: {clean_line(one.statement)} ({clean_line(one.source)})")
