@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from orchestr.plan.cost_forecast import CellTraits, CostSample
 from orchestr.spec.own_phases import COMMAND
@@ -156,7 +157,7 @@ def _measure_attempts(
         seconds = sum(max(_length(s) - _overlap(s, waits), 0.0) for s in phases)
         tokens = [_read_tokens(s) for s in works]
         costs = [s.data.get("cost_usd") for s in works]
-        usd = [float(c) for c in costs if isinstance(c, int | float)]
+        usd = [float(c) for c in costs if isinstance(c, int | float) and 0 <= c < inf]
         traits = CellTraits(
             agent=str(span.data.get("agent") or ""), model=str(span.data.get("model") or "")
         )
@@ -193,7 +194,7 @@ def _overlap(span: Span, waits: Iterable[Span]) -> float:
 def _read_tokens(span: Span) -> int | None:
     """Tokens in and out; what was read from a cache is a part of those in."""
     match span.data.get("tokens"):
-        case [int() as taken, _, int() as given]:
+        case [int() as taken, _, int() as given] if min(taken, given) >= 0:
             return taken + given
         case _:
             return None
