@@ -26,6 +26,7 @@ intent: A report of a fault must name the version of the SDK.
 done_means: ["`cli.sh version` of every SDK prints its name and version"]
 non_goals: [a version in the wire format]
 defaults: {timeout: 5m}
+auditors: [{agent: auditor}] # judges what the cells come to together
 cross_checks: # the tests wake up on the SDKs as they were made
   - kind: command
     repo: tests

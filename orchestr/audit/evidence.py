@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from orchestr.audit.findings import Finding, FindingState, Place, make_finding
 from orchestr.audit.scope import FileFinder
@@ -10,6 +10,7 @@ from orchestr.cell.phases.cross_checks import CrossOutcome
 from orchestr.checks.base import CheckResult
 from orchestr.checks.named_files import find_named_files
 from orchestr.checks.suite import evidence_text
+from orchestr.checks.test_files import holds_tests
 from orchestr.state.results import digest
 
 EVIDENCE = 12_000  # characters of a red check's evidence
@@ -42,6 +43,21 @@ def find_in_cross_checks(outcomes: Iterable[CrossOutcome], files: FileFinder) ->
     return found
 
 
+def choose_causes(
+    sure: Sequence[Place], every: Sequence[Place], is_changed: Callable[[Place], bool]
+) -> list[Place]:
+    """The files that cause what a red check shows. ``sure``: those that errors and traces name,
+    ``every``: all that the output names. Pure.
+
+    The trace of a failed test names the test, which shows the fault and seldom is it: a test counts
+    only where the output names no other file that the feature has changed, else its owner would be
+    paid for a repair of nothing.
+    """
+    causes = [place for place in sure if not holds_tests(place.path)]
+    causes = causes or [p for p in every if is_changed(p) and not holds_tests(p.path)]
+    return causes or list(sure or every)
+
+
 def _of_result(source: str, repo: str, result: CheckResult, files: FileFinder) -> Finding:
     statement = f"{result.name} is green"
     if result.passed:
@@ -49,7 +65,9 @@ def _of_result(source: str, repo: str, result: CheckResult, files: FileFinder) -
     if not result.is_red:
         return make_finding(source, statement, FindingState.NOT_EVALUATED, detail=result.detail)
     sure, every = find_named_files([result])
-    places = files.find_places(sure, repo) or files.find_places(every, repo)
+    places = choose_causes(
+        files.find_places(sure, repo), files.find_places(every, repo), files.is_changed
+    )
     return make_finding(
         source, statement, FindingState.FAILED,
         detail=result.detail, evidence=evidence_text([result])[:EVIDENCE], places=places,

@@ -99,6 +99,10 @@ class FileFinder:
                 return Place(name, path)
         return None
 
+    def is_changed(self, place: Place) -> bool:
+        """Whether a cell of its repository has changed the file."""
+        return any(one.repo == place.repo and place.path in one.changed for one in self.scopes)
+
     def correct_place(self, place: Place) -> Place:
         """A place whose path begins with the folder of its checkout, without that folder, where
         the merge has such a file and none of the path as it is."""

@@ -23,13 +23,12 @@ from orchestr.errors import ExitCode, UsageError
 from orchestr.run.start import next_run_line
 from orchestr.run.workspace import Session
 from orchestr.spec.checks import Gate
+from orchestr.spec.goal_names import DRAFT_PREFIX
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
 from orchestr.state.results import read_url
 from orchestr.views.terminal.output import ask_yes_no, print_stderr, write_paged, write_stdout
-
-DRAFT = "spec:"
 
 
 class Approve(PlainVerb):
@@ -61,7 +60,7 @@ class Approve(PlainVerb):
         if reason and not params["reject"]:
             raise UsageError("--reason is for --reject", hint="orchestr help approve")
         refusal = reason if params["reject"] else None
-        drafts = [word for word in args if word.startswith(DRAFT)]
+        drafts = [word for word in args if word.startswith(DRAFT_PREFIX)]
         if drafts:
             return _approve_drafts(session, params, args, refusal)
         targets = session.parse_targets(args)
@@ -84,7 +83,7 @@ def _approve_drafts(session: Session, params: Any, args: list[str], refusal: str
     if refusal is not None or params["gate"]:
         hint = "say in specs/NAME.md what is to change, then: orchestr draft NAME"
         raise UsageError("a draft has no gate and takes no refusal", hint=hint)
-    strangers = [word for word in args if not word.startswith(DRAFT)]
+    strangers = [word for word in args if not word.startswith(DRAFT_PREFIX)]
     if strangers:
         raise UsageError(f"{strangers[0]} is no draft: approve it by itself")
     for name in read_names(args):

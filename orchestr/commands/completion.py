@@ -17,8 +17,8 @@ from orchestr.errors import OrchestrError, UsageError
 from orchestr.registry import VERBS
 from orchestr.run.workspace import Session, suggest_name
 from orchestr.spec.checks import Gate
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.spec.phases import Phase
-from orchestr.tasks.loader import PREFIX
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = {"output"}  # options whose value is a file: the shell knows better
@@ -180,12 +180,12 @@ def _option_values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
     if option["name"] == "agent":
         return [(name, agent.kind) for name, agent in session.settings.agents.items()]
     if option["name"] == "review":
-        words = [word.removeprefix(PREFIX).split(":") for word in before[1:]]
+        words = [word.removeprefix(FEATURE_PREFIX).split(":") for word in before[1:]]
         found = [session.specs.features[w[0]].cell(w[1]) for w in words
                  if len(w) > 1 and w[0] in session.specs.features
                  and w[1] in [c.name for c in session.specs.features[w[0]].cells]]  # fmt: skip
         return [(one.name, one.agent) for cell in found for one in cell.proof.reviewers]
-    named = {word.removeprefix(PREFIX).split(":")[0] for word in before[1:]}
+    named = {word.removeprefix(FEATURE_PREFIX).split(":")[0] for word in before[1:]}
     chosen = [f for f in session.specs.features.values() if f.name in named]
     features = chosen or list(session.specs.features.values())
     return [(cell.name, cell.repo) for feature in features for cell in feature.cells]
@@ -194,7 +194,7 @@ def _option_values(option: Any, before: Sequence[str]) -> list[tuple[str, str]]:
 def _target_names(current: str, phases: bool, usage: str) -> Iterator[tuple[str, str]]:
     """Features, behind a colon their cells, behind two the phases."""
     session = Session.from_cwd()
-    prefix = PREFIX if current.startswith(PREFIX) else ""
+    prefix = FEATURE_PREFIX if current.startswith(FEATURE_PREFIX) else ""
     parts = current.removeprefix(prefix).split(":")
     features = session.specs.features
     if len(parts) == 1:

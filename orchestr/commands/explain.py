@@ -15,6 +15,7 @@ from orchestr.files import cache_record_reads
 from orchestr.registry import substitute_program_name
 from orchestr.run.conflicts import add_forecast
 from orchestr.run.workspace import Session, suggest_name
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.spec.phases import Phase
 from orchestr.tasks.loader import select_unignored
 from orchestr.tasks.stale import forecast_selection
@@ -117,7 +118,7 @@ def explain_audit_text(run: FeatureRun) -> str:
 
 def _find_cell_name(run: FeatureRun, word: str) -> str:
     """A cell of the feature, named alone or with it. Raises UsageError."""
-    name = word.removeprefix("feature:").removeprefix(f"{run.feature.name}:")
+    name = word.removeprefix(FEATURE_PREFIX).removeprefix(f"{run.feature.name}:")
     names = [cell.name for cell in run.feature.cells]
     if name not in names:
         hint = suggest_name(name, names) or f"cells: {', '.join(names)}"

@@ -13,9 +13,9 @@ from orchestr.errors import UsageError
 from orchestr.run.goals import FeatureGoals as BuildGoals
 from orchestr.run.start import hold_leases
 from orchestr.run.workspace import Session
+from orchestr.spec.goal_names import DRAFT_PREFIX, OTHER_PREFIXES
 from orchestr.state.layout import create_state_dirs
 from orchestr.tasks.generate import CellSelection
-from orchestr.tasks.loader import OTHERS
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -39,7 +39,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         """Move result files aside under the feature's lease, then drop doit's rows."""
         session: Session = attach_loader(self).session
         others = self.loader.dodo_tasks
-        foreign = [word for word in args if word in others or word.startswith(OTHERS)]
+        foreign = [word for word in args if word in others or word.startswith(OTHER_PREFIXES)]
         words = [word for word in args if word not in foreign]
         if not args and not params["forget_all"]:
             raise UsageError("what shall be forgotten?", hint="orchestr list")
@@ -50,7 +50,7 @@ class Forget(Verb, DoitForget):  # type: ignore[misc]
         create_state_dirs(session.layout)
         names = list(foreign)
         for word in foreign:
-            if word.startswith("spec:") and word not in others:
+            if word.startswith(DRAFT_PREFIX) and word not in others:
                 from orchestr.commands.base.drafting import forget_draft, read_names
 
                 was_there = forget_draft(session, read_names([word])[0])

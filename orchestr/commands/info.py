@@ -11,10 +11,10 @@ from orchestr.cell.phases import cross_checks
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session, Target
+from orchestr.spec.goal_names import OTHER_PREFIXES
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.results import TRANSCRIPT
-from orchestr.tasks.loader import OTHERS
 from orchestr.tasks.stale import audit_reasons, stale_phases
 
 
@@ -44,7 +44,7 @@ class Info(Verb, DoitInfo):  # type: ignore[misc]
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")
         others = self.loader.dodo_tasks
-        if args[0] in others or args[0].startswith(OTHERS):
+        if args[0] in others or args[0].startswith(OTHER_PREFIXES):
             self.outstream = sys.stdout
             return int(super().execute(params, args))
         target = session.parse_target(args[0], steps=True)

@@ -11,7 +11,8 @@ from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.files import cache_record_reads
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.run.workspace import Session
-from orchestr.tasks.loader import OTHERS, PREFIX, ignored_cells, select_unignored
+from orchestr.spec.goal_names import FEATURE_PREFIX, OTHER_PREFIXES, REPO_PREFIX
+from orchestr.tasks.loader import ignored_cells, select_unignored
 from orchestr.tasks.stale import forecast_selection
 from orchestr.views.terminal.output import print_stderr
 
@@ -40,7 +41,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         others = self.loader.dodo_tasks
         names = [
             word
-            if word in others or word.startswith(OTHERS)
+            if word in others or word.startswith(OTHER_PREFIXES)
             else session.parse_target(word).task_name
             for word in args
         ]
@@ -67,7 +68,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
     def _list_all(self, include_subtasks: bool) -> list[Any]:
         """The features, then a dodo's own tasks; repositories with `--all` only, last."""
         found = list(super()._list_all(include_subtasks))
-        repos = [task for task in found if task.name.startswith("repo:")]
+        repos = [task for task in found if task.name.startswith(REPO_PREFIX)]
         rest = [task for task in found if task not in repos]
         return [*rest, *repos] if include_subtasks else rest
 
@@ -77,7 +78,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         doit's own answer knows files only: a phase says itself why it would run, and a group has no
         files. A cell behind one that runs may still come out as it is; it is an R, too.
         """
-        feature, _, rest = name.removeprefix(PREFIX).partition(":")
+        feature, _, rest = name.removeprefix(FEATURE_PREFIX).partition(":")
         cell, _, phase = rest.partition(":")
         if feature not in self._forecasts:
             run = self.loader.session.load_run(feature)
@@ -98,7 +99,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
         self, template: str, task: Any, status: Any, list_deps: Any, tasks: Any
     ) -> None:
         """Indent by level so that the tree can be seen."""
-        level = task.name.count(":") - 1 if task.name.startswith(PREFIX) else 0
+        level = task.name.count(":") - 1 if task.name.startswith(FEATURE_PREFIX) else 0
         shown = "  " * level + task.name
         if "{doc}" in template or template.startswith("{name:<"):
             width = max(len(t.name) + 2 * max(0, t.name.count(":") - 1) for t in self.task_list)
@@ -106,7 +107,7 @@ class List(Verb, DoitList):  # type: ignore[misc]
             template = ("{status} " if status else "") + template
         data = {"name": shown, "doc": task.doc or ""}
         if status:
-            if task.name.startswith(PREFIX):
+            if task.name.startswith(FEATURE_PREFIX):
                 data["status"] = self._feature_task_letter(task.name)
             elif self.dep_manager.status_is_ignore(task):
                 data["status"] = "I"

@@ -100,7 +100,7 @@ def print_plan(
     stale = [f.name for f in forecasts if Phase.IMPLEMENT in f.phases]
     hints = ((name, acceptance_hint(run.cell_context(name))) for name in stale)
     accepts = {name: hint for name, hint in hints if hint is not None}
-    cost = forecast_run_cost(run, forecasts)
+    cost = forecast_run_cost(run, forecasts, audits=any(t.cell is None for t in goal.targets))
     risks = find_run_risks(run, cost)
     found = overlap_problems(run.feature, run.layout.root)
     bad = is_refused(run) or any(claim.severity == "error" for claim in found)
@@ -139,7 +139,9 @@ def print_plan(
     if expected:
         scope = scope_line(run.feature, work, [cell.name for cell in cost.cells])
         sys.stdout.writelines(f"{line}\n" for line in ("", scope, *expected))
-    after = [*last_step_lines(status), *lock_lines(status)]
+    last = last_step_lines(status)
+    last += ["  it is made again: it is to be forced"] if forced and goal.forces_audit else []
+    after = [*last, *lock_lines(status)]
     sys.stdout.writelines(f"{line}\n" for line in (("", *after) if after else ()))
     write_stdout("".join(f"{line}\n" for line in conflict_lines(forecast, run.feature.name)))
     return bad

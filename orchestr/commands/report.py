@@ -1,10 +1,11 @@
-"""`report FEATURE [-o FILE] [--open]`: one HTML file with everything about a feature.
+"""`report FEATURE [-o FILE] [--open] [--json]`: one HTML file with everything about a feature.
 
 The module is not called `report`, because that one turns errors into text.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ class Report(PlainVerb):
     examples = (
         ("report mlkem --open", "one HTML file, shown in the browser"),
         ("report mlkem -o mlkem.html", "to send it"),
+        ("report mlkem --json", "the same as a proof packet, for programs"),
     )
     cmd_options = (
         value_option(
@@ -36,6 +38,7 @@ class Report(PlainVerb):
             short="o",
         ),
         flag_option("open", "show it in the browser"),
+        flag_option("json", "the proof packet, for programs; to stdout or FILE"),
     )
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -49,14 +52,22 @@ class Report(PlainVerb):
         name = session.parse_target(args[0]).feature
         page = FeaturePageBuilder().build_page(session.load_run(name))
         (status,) = add_forecast(session, [page.status])
-        data = report_html(replace(page, status=status)).encode("utf-8", "replace")
+        page = replace(page, status=status)
+        if params["json"]:
+            from orchestr.views.html.proof_packet import packet_json
+
+            text = json.dumps(packet_json(page), indent=2) + "\n"
+            params["output"] = params["output"] or "-"
+        else:
+            text = report_html(page)
+        data = text.encode("utf-8", "replace")
         if params["output"] == "-":
             sys.stdout.buffer.write(data)
             return 0
         default = session.layout.state / "reports" / f"{name}.html"
         path = Path(params["output"]) if params["output"] else default
         if path.is_dir():
-            path = path / f"{name}.html"
+            path = path / f"{name}.{'json' if params['json'] else 'html'}"
         write_output(path, data)
         sys.stdout.write(f"{path}\n")
         if params["open"]:

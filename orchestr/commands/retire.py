@@ -20,6 +20,7 @@ from orchestr.errors import ExitCode, SpecError, UsageError
 from orchestr.process.lease import Lease
 from orchestr.run.start import lease_record
 from orchestr.run.workspace import Session
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.state.events import EventKind
 from orchestr.state.layout import create_state_dirs
 from orchestr.views.terminal.output import confirm_reasons, write_stdout
@@ -52,7 +53,7 @@ class Retire(PlainVerb):
 
 
 def _retire_word(session: Session, word: str, params: Any) -> int:
-    feature, _, name = word.removeprefix("feature:").partition(":")
+    feature, _, name = word.removeprefix(FEATURE_PREFIX).partition(":")
     known = session.specs.features.get(feature)
     if known is not None:
         session.find_feature(feature)

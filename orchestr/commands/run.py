@@ -37,6 +37,7 @@ from orchestr.run.start import (
     run_preflight,
 )
 from orchestr.run.workspace import Session
+from orchestr.spec.goal_names import DRAFT_PREFIX, REPO_PREFIX
 from orchestr.spec.phases import Delivery
 from orchestr.state.events import Event, EventKind
 from orchestr.state.layout import create_state_dirs
@@ -91,7 +92,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         ours, theirs = loader.split_words(args)
         ours += loader.required_feature_tasks(theirs)
         if not ours:
-            drafts = [word for word in theirs if word.startswith("spec:")]
+            drafts = [word for word in theirs if word.startswith(DRAFT_PREFIX)]
             if drafts:
                 from orchestr.commands.base.drafting import begin_drafts
 
@@ -99,10 +100,10 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                     begun = begin_drafts(session, drafts, params, stack)
                     loader.drafts, loader.features = begun, ()
                     return int(super().execute(params, theirs)) if begun else int(ExitCode.DONE)
-            makes_repositories = any(word.startswith("repo:") for word in theirs)
+            makes_repositories = any(word.startswith(REPO_PREFIX) for word in theirs)
             loader.features = None if makes_repositories else ()
             return int(super().execute(params, theirs))
-        if any(word.startswith("spec:") for word in theirs):
+        if any(word.startswith(DRAFT_PREFIX) for word in theirs):
             raise UsageError(
                 "a draft and a feature are not built in one run: a person approves between them",
                 hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
@@ -165,12 +166,6 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             run.followed = bool(os.environ.get(FOLLOWED_BY))
         goals = choose_goals(session, targets, params)
         forced = params["force"] or params["fresh"]
-        if forced and any(target.step for target in targets):
-            raise UsageError(
-                "an audit is not forced: it is made again when a head, its spec or an auditor "
-                "changed",
-                hint="orchestr run FEATURE:CELL --force makes a new attempt of a cell",
-            )
         if params["dry_run"]:
             from orchestr.commands.plan import print_plan
 

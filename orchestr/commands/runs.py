@@ -11,6 +11,7 @@ from orchestr.commands.base.options import JSON, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session, suggest_name
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.views.run_report.listing import RunRow
 from orchestr.views.terminal.output import terminal_columns, write_stdout, write_stdout_safely
 
@@ -41,7 +42,7 @@ class Runs(PlainVerb):
         """Print what was asked for. Raises UsageError for an unknown name."""
         if len(args) > 1:
             raise UsageError("`runs` wants one feature or one run", hint="orchestr runs")
-        word = args[0].removeprefix("feature:") if args else ""
+        word = args[0].removeprefix(FEATURE_PREFIX) if args else ""
         known = list(session.specs.features)
         if params["follow_ups"]:
             return print_follow_ups(session, [word] if word else known)

@@ -172,29 +172,31 @@ def forecast_cost(
     wanted: Mapping[str, CellTraits],
     samples: Sequence[CostSample],
     slots: int,
+    audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
 ) -> FeatureCost:
     """The figures of a run. ``wanted``: the cells that would get an attempt, and their traits.
 
-    ``samples`` are of all features.
+    ``samples`` are of all features. ``audit``: the name of the feature's last step where it would
+    be made, its traits and the samples of such steps: a row of its own, after all cells.
     """
     cells, values = [], {}
-    for planned in plan.cells:
-        if planned.name not in wanted:
-            continue
-        key = (plan.feature, planned.name)
-        likeness, chosen = choose_alike(key, wanted[planned.name], samples)
+    asked = [(c.name, wanted[c.name], samples) for c in plan.cells if c.name in wanted]
+    asked += [audit] if audit is not None else []
+    for name, traits, alike in asked:
+        likeness, chosen = choose_alike((plan.feature, name), traits, alike)
         unsure = len(chosen) < MANY or likeness is Likeness.OTHERS
         mine = [
             _sort_values([s.seconds for s in chosen], unsure),
             _sort_values([s.tokens for s in chosen if s.tokens is not None], unsure),
             _sort_values([s.usd for s in chosen if s.usd is not None], unsure),
         ]
-        values[planned.name] = mine
+        values[name] = mine
         spreads = [make_spread(column) if column else None for column in mine]
-        cells.append(CellCost(planned.name, likeness, len(chosen), *spreads))
+        cells.append(CellCost(name, likeness, len(chosen), *spreads))
     without = [sum(not mine[at] for mine in values.values()) for at in range(3)]
     time, serial, tokens, usd = _draw_sums(plan, values, slots)
-    return FeatureCost(plan.feature, slots, len(samples), tuple(cells), time, serial, tokens, usd,
+    known = len(samples) + (len(audit[2]) if audit is not None else 0)
+    return FeatureCost(plan.feature, slots, known, tuple(cells), time, serial, tokens, usd,
                        (without[0], without[1], without[2]))  # fmt: skip
 
 
@@ -300,7 +302,8 @@ def _make_schedule(
         for upstream in cell.upstreams:
             found |= {upstream} if upstream in values else late[upstream]
         late[cell.name] = frozenset(found)
-    above = {name: {(plan.feature, up) for up in late[name]} for name in values}
+    cells = frozenset(values) & late.keys()  # a last step waits for all of them
+    above = {name: {(plan.feature, up) for up in late.get(name, cells)} for name in values}
 
     def end_of(seconds: Mapping[str, float]) -> float:
         waiting = {

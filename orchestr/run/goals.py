@@ -9,6 +9,7 @@ from typing import Any
 from orchestr.cell.context import FeatureRun
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session, Target
+from orchestr.spec.records import AUDIT
 from orchestr.state.results import TREE
 from orchestr.state.states import CellState
 from orchestr.tasks.generate import CellSelection
@@ -25,6 +26,7 @@ class FeatureGoals:
     cells: list[str]  # that may run, in plan order
     # What `--force` and `--fresh` name: cell -> its phases of one's own, none for the whole cell.
     forced: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    forces_audit: bool = False  # whether they name the audit of the feature
 
     @property
     def task_names(self) -> list[str]:
@@ -59,7 +61,12 @@ def choose_goals(session: Session, targets: Sequence[Target], params: Any) -> li
         }
         goals.append(
             FeatureGoals(
-                run, mine, CellSelection(frozenset(frozen), params["ignore_deps"]), needed, forced
+                run,
+                mine,
+                CellSelection(frozenset(frozen), params["ignore_deps"]),
+                needed,
+                forced,
+                any(t.step == AUDIT for t in mine),
             )
         )
     unknown = sorted(only - known)

@@ -13,12 +13,11 @@ from doit.globals import Globals
 from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
+from orchestr.spec.goal_names import FEATURE_PREFIX, REPO_PREFIX
 from orchestr.spec.records import AUDIT
 from orchestr.state.events import EventKind
 from orchestr.tasks.generate import AmendmentPending, ApprovalPending
 from orchestr.views.terminal.output import print_stderr
-
-PREFIX = "feature:"
 
 
 class Reporter:
@@ -42,7 +41,7 @@ class Reporter:
 
     def execute_task(self, task: Task) -> None:
         """A task of the dodo's own is named; a phase has events of its own."""
-        if not task.name.startswith((PREFIX, "repo:")) and task.actions:
+        if not task.name.startswith((FEATURE_PREFIX, REPO_PREFIX)) and task.actions:
             print_stderr(f".  {task.name}")
 
     def add_success(self, task: Task) -> None:
@@ -60,11 +59,11 @@ class Reporter:
         name = task.name
         if self._waits_for_repair(name, fail):
             return
-        if not name.startswith(PREFIX):
+        if not name.startswith(FEATURE_PREFIX):
             self.others.append(name)
             print_stderr(f"error: {name}: {fail.message}")
             return
-        feature, _, rest = name.removeprefix(PREFIX).partition(":")
+        feature, _, rest = name.removeprefix(FEATURE_PREFIX).partition(":")
         cell, _, phase = rest.partition(":")
         if not phase:
             is_step = not cell or self._is_audit(feature, cell)
@@ -96,7 +95,9 @@ class Reporter:
     def _waits_for_repair(self, name: str, fail: BaseFail) -> bool:
         """Whether it is an audit that has sent work back, or waits for such a one: it has its turn
         after the repair."""
-        back = {f"{PREFIX}{run.feature.name}" for run in self.runs.values() if run.sent_back}
+        back = {
+            f"{FEATURE_PREFIX}{run.feature.name}" for run in self.runs.values() if run.sent_back
+        }
         audits = {f"{group}:{AUDIT}" for group in back}
         if name in audits:
             return True
@@ -106,10 +107,10 @@ class Reporter:
     def _block_cell(self, feature: str, cell: str, culprits: list[str]) -> None:
         """Name the upstream cell, once per cell; own earlier phases need no words."""
         for culprit in sorted(culprits, key=lambda name: self._waits_for_person(feature, name)):
-            if culprit.startswith("repo:"):
+            if culprit.startswith(REPO_PREFIX):
                 self._emit_blocked(feature, cell, culprit, f"{culprit} failed")
                 return
-            other = culprit.removeprefix(PREFIX).split(":")
+            other = culprit.removeprefix(FEATURE_PREFIX).split(":")
             if len(other) > 1 and other[1] != cell:
                 self._emit_blocked(feature, cell, other[1], f"upstream {other[1]} has no result")
                 return
@@ -137,12 +138,12 @@ class Reporter:
 
     def _waits_for_person(self, feature: str, culprit: str) -> bool:
         """Whether it only waits for a person: what failed is named before it."""
-        _, _, rest = culprit.removeprefix(PREFIX).partition(":")
+        _, _, rest = culprit.removeprefix(FEATURE_PREFIX).partition(":")
         return (feature, rest.partition(":")[0]) in self.waiting
 
     def stuck_cells(self, feature: str) -> set[str]:
         """The cells of a feature that failed, or wait for a person."""
-        failed = (name.removeprefix(PREFIX).split(":") for name in self.failed)
+        failed = (name.removeprefix(FEATURE_PREFIX).split(":") for name in self.failed)
         return {parts[1] for parts in failed if parts[0] == feature and len(parts) > 1}
 
     def cleanup_error(self, exception: BaseFail) -> None:

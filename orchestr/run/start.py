@@ -29,6 +29,7 @@ from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.preflight import check_prerequisites, requested_reviewers
 from orchestr.spec.phases import Action, Phase
+from orchestr.spec.records import AUDIT
 from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
 from orchestr.state.layout import create_state_dirs
@@ -90,7 +91,7 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
             goal.run,
             [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
         )
-        paid |= paid_auditors(goal, moving=bool(may))
+        paid |= paid_auditors(goal, moving=bool(may) or (forced and goal.forces_audit))
         if paid:
             reasons.append(f"agents that cost money: {', '.join(sorted(paid))}")
             expected += _foretell_cost(goal, found, named=len(goals) > 1)
@@ -117,7 +118,8 @@ def _foretell_cost(
     from orchestr.views.query.cost_forecast import find_run_risks, forecast_run_cost
     from orchestr.views.terminal.costs import cost_sentence, risk_words
 
-    cost = forecast_run_cost(goal.run, forecasts)
+    whole = any(target.cell is None for target in goal.targets)
+    cost = forecast_run_cost(goal.run, forecasts, audits=whole)
     if not cost.cells:
         return []
     label = f"{goal.run.feature.name}: " if named else ""
@@ -272,6 +274,7 @@ def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
     twice, because what that run forgot is in the journal under its force id."""
     run = goal.run
     names = sorted(":".join((name, *phases)) for name, phases in goal.forced.items())
+    names += [AUDIT] if goal.forces_audit else []
     force_id, done = find_interrupted_force(list(run.journal.read()), run.id, names, fresh)
     if force_id is None:
         force_id = run.id
@@ -284,6 +287,10 @@ def forget_forced_cells(goal: FeatureGoals, *, fresh: bool) -> None:
                 fresh=force_id if fresh else None,
                 force_id=force_id,
             )
+    if goal.forces_audit and AUDIT not in done:
+        from orchestr.audit.forget import forget_audit
+
+        forget_audit(run, force_id)
 
 
 def find_interrupted_force(

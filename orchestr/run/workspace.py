@@ -23,6 +23,7 @@ from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import RepoSettings, Settings
+from orchestr.spec.goal_names import DRAFT_PREFIX, FEATURE_PREFIX
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, read_all_specs
 from orchestr.spec.records import AUDIT, Feature
@@ -30,7 +31,6 @@ from orchestr.state.events import Event
 from orchestr.state.journal import Journal
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.replay import median_durations, replay
-from orchestr.tasks.loader import PREFIX
 from orchestr.views.terminal.output import print_stderr
 
 
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def task_name(self) -> str:
-        return PREFIX + str(self)
+        return FEATURE_PREFIX + str(self)
 
 
 class Session:
@@ -114,7 +114,12 @@ class Session:
     def parse_target(self, word: str, *, steps: bool = False) -> Target:
         """Read a target; with ``steps`` it may be a step of the whole feature. Raises UsageError
         with the nearest name."""
-        parts = word.removeprefix(PREFIX).split(":")
+        if word.startswith(DRAFT_PREFIX):
+            raise UsageError(
+                f"{word} is the draft of a spec, and no feature yet",
+                hint=f"orchestr info {word}; to build the feature: orchestr approve {word}",
+            )
+        parts = word.removeprefix(FEATURE_PREFIX).split(":")
         feature = self.find_feature(parts[0])
         if len(parts) > 3:
             raise UsageError(f"{word!r} has too many parts", hint="FEATURE[:CELL[:PHASE]]")
@@ -154,7 +159,7 @@ class Session:
         return list(dict.fromkeys(found))
 
     def _match_pattern(self, word: str) -> list[Target]:
-        pattern = word.removeprefix(PREFIX)
+        pattern = word.removeprefix(FEATURE_PREFIX)
         every = [
             target
             for feature in self.specs.features.values()

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from orchestr.errors import Problem, SpecError, UsageError
 from orchestr.spec.checks import CheckDef, list_test_checks
 from orchestr.spec.field_types import quote_value, suggest_name
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.spec.locate import locate_cell_fields
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.reader import SpecSet, SpecSettings, read_all_specs, read_feature, spec_files
@@ -174,7 +175,7 @@ def without_null(schema: Any) -> Any:
 def _read_named_spec(
     settings: ValidationSettings, everything: SpecSet, name: str, cwd: Path
 ) -> SpecSet:
-    word = name.removeprefix("feature:")
+    word = name.removeprefix(FEATURE_PREFIX)
     if word in everything.features:
         feature = everything.features[word]
         return _part_of_file(everything, {word: feature}, feature.path)

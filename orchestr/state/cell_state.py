@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orchestr.plan.dag import CellPlan, FeaturePlan
+from orchestr.spec.goal_names import REPO_PREFIX
 from orchestr.spec.phases import LISTED, Phase
 from orchestr.state.states import CellState
 from orchestr.state.view import CellView, FeatureView
@@ -78,7 +79,7 @@ def _interpret_cell(cell: CellView, plan: CellPlan, view: FeatureView, feature: 
     if cell.state is CellState.RUNNING and is_queued(cell):
         return replace(cell, state=CellState.WAITING, reason="waits for a free agent")
     above = [view.cell(name) for name in plan.upstreams]
-    of_its_own = (cell.reason or "").startswith(("repo:", AMENDMENT))
+    of_its_own = (cell.reason or "").startswith((REPO_PREFIX, AMENDMENT))
     if cell.state is CellState.BLOCKED and above and not of_its_own:
         if not any(u.state.is_bad or u.state is CellState.APPROVAL or u.ignored for u in above):
             return replace(cell, state=CellState.PENDING, reason=None, hint=None)

@@ -19,15 +19,17 @@ from math import inf
 from orchestr.plan.cost_forecast import CellTraits, CostSample
 from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.phases import Phase
+from orchestr.spec.records import AUDIT
 from orchestr.state.event_details import (
     AttemptClosed,
     AttemptExited,
     AttemptOpened,
+    AuditDone,
     PhaseDone,
     PhaseStarted,
 )
 from orchestr.state.events import Event
-from orchestr.state.spans import Span, SpanKind, Timeline
+from orchestr.state.spans import Span, SpanKind, Timeline, parse_time
 from orchestr.state.timeline import make_timeline
 
 COUNTED = ("done", "failed")  # outcomes of an attempt that came to its end
@@ -64,6 +66,45 @@ def list_cost_samples(
             )
             found.append(replace(sample, traits=traits, run=run))
     return found
+
+
+def list_audit_samples(feature: str, events: Sequence[Event]) -> list[CostSample]:
+    """What the auditors of each audit of a feature took, all of one audit as one sample; audits
+    whose answers were all known already are left out."""
+    spans = make_timeline(events).select_spans(SpanKind.REVIEW, cell=AUDIT)
+    found: list[CostSample] = []
+    since = 0.0
+    for event in events:
+        at = parse_time(event.ts)
+        if not isinstance(event.details, AuditDone) or at is None:
+            continue
+        mine = [s for s in spans if s.end is not None and since < s.end <= at]
+        since = at
+        if not mine:
+            continue
+        tokens, costs = [_read_tokens(s) for s in mine], [s.data.get("cost_usd") for s in mine]
+        usd = [float(cost) for cost in costs if isinstance(cost, int | float)]
+        start, end = min(s.start for s in mine), max(s.end or s.start for s in mine)
+        found.append(
+            CostSample(
+                feature, AUDIT, len(found) + 1,
+                make_audit_traits((str(s.data.get("agent") or ""), str(s.data.get("model") or ""))
+                                  for s in mine),
+                end - start,
+                sum(t for t in tokens if t is not None) if None not in tokens else None,
+                sum(usd) if len(usd) == len(mine) else None,
+                start, end, event.run,
+            )
+        )  # fmt: skip
+    return found
+
+
+def make_audit_traits(auditors: Iterable[tuple[str, str]]) -> CellTraits:
+    """What makes audits alike: the agents and models of their auditors."""
+    pairs = sorted(auditors)
+    return CellTraits(
+        agent=", ".join(agent for agent, _ in pairs), model=", ".join(model for _, model in pairs)
+    )
 
 
 def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTraits, str]]:

@@ -19,7 +19,7 @@ from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from orchestr.tasks.loader import PREFIX
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.tasks.plain_doit import OURS
 
 SQLITE = b"SQLite format 3\0"
@@ -51,7 +51,7 @@ class Resetdep(DoitResetDep):  # type: ignore[misc]
 
     def _execute(self, pos_args: Any = None) -> Any:
         chosen = pos_args or [task.name for task in self.task_list]
-        ours = [name for name in chosen if name.startswith(PREFIX)]
+        ours = [name for name in chosen if name.startswith(FEATURE_PREFIX)]
         if ours:
             raise InvalidCommand(
                 f"reset-dep would call {ours[0]} done whatever has changed; "

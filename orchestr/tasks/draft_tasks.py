@@ -17,9 +17,8 @@ from orchestr.draft.files import DraftPlaces, read_draft
 from orchestr.draft.intent import list_intents
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.settings.records import Settings
+from orchestr.spec.goal_names import DRAFT_PREFIX
 from orchestr.tasks.generate import SameDigest, TaskAction
-
-PREFIX = "spec:"
 
 
 def make_draft_tasks(settings: Settings, works: Mapping[str, DraftWork]) -> list[Task]:
@@ -32,7 +31,7 @@ def _make_task(settings: Settings, name: str, work: DraftWork | None) -> Task:
     places = work.places if work is not None else DraftPlaces.find(settings, name)
     deps = [places.intent, *([places.findings] if places.findings.exists() else [])]
     return Task(
-        f"{PREFIX}{name}",
+        f"{DRAFT_PREFIX}{name}",
         [TaskAction(_make_action(name, work), "draft the spec")],
         file_dep=[str(path) for path in deps],
         targets=[str(places.spec), str(places.record)],

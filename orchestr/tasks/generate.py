@@ -22,6 +22,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.run_phase import give_ports_back, run_phase
 from orchestr.errors import NeedsAmendment, NeedsApproval, OrchestrError, UsageError
 from orchestr.settings.repo_paths import head_file, repo_path
+from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.records import AUDIT
 from orchestr.state.results import (
@@ -128,22 +129,22 @@ class SameDigest:
 
 def feature_task_name(run: FeatureRun) -> str:
     """`feature:NAME`."""
-    return f"feature:{run.feature.name}"
+    return f"{FEATURE_PREFIX}{run.feature.name}"
 
 
 def cell_task_name(run: FeatureRun, cell: str) -> str:
     """`feature:NAME:CELL`."""
-    return f"feature:{run.feature.name}:{cell}"
+    return f"{FEATURE_PREFIX}{run.feature.name}:{cell}"
 
 
 def audit_task_name(run: FeatureRun) -> str:
     """`feature:NAME:audit`."""
-    return f"feature:{run.feature.name}:{AUDIT}"
+    return f"{FEATURE_PREFIX}{run.feature.name}:{AUDIT}"
 
 
 def phase_task_name(run: FeatureRun, cell: str, phase: str) -> str:
     """`feature:NAME:CELL:PHASE`."""
-    return f"feature:{run.feature.name}:{cell}:{phase}"
+    return f"{FEATURE_PREFIX}{run.feature.name}:{cell}:{phase}"
 
 
 def make_feature_tasks(run: FeatureRun, selection: CellSelection) -> list[Task]:

@@ -12,6 +12,7 @@ from doit.loader import load_tasks as doit_load_tasks
 from doit.task import Task
 
 from orchestr.cell.context import FeatureRun
+from orchestr.spec.goal_names import FEATURE_PREFIX, OTHER_PREFIXES
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.tasks.generate import CellSelection, make_feature_tasks, make_repo_tasks
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 # 10,000 tasks are a million objects that stay alive: collecting them at every 700th new one took
 # a third of a no-op run.
 COLLECT = (100_000, 20, 20)
-
-
-PREFIX = "feature:"
-OTHERS = ("repo:", "spec:")  # goals of ours that are no features
 
 
 class FeatureSource(Protocol):
@@ -125,8 +122,8 @@ class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
         return ours, theirs
 
     def _names_other_task(self, word: str) -> bool:
-        if word.startswith((PREFIX, *OTHERS)):
-            return word.startswith(OTHERS)
+        if word.startswith((FEATURE_PREFIX, *OTHER_PREFIXES)):
+            return word.startswith(OTHER_PREFIXES)
         if "*" in word:
             return any(fnmatch.fnmatchcase(name, word) for name in self.dodo_tasks)
         if word in self.dodo_tasks or word.split(":", maxsplit=1)[0] in self.dodo_tasks:
@@ -141,7 +138,7 @@ class FeatureTaskLoader(TaskLoader2, Generic[SessionT]):  # type: ignore[misc]
         while todo:
             name = todo.pop()
             task = self.dodo_tasks.get(name)
-            if name.startswith(PREFIX):
+            if name.startswith(FEATURE_PREFIX):
                 found[name] = None
             elif "*" in name:
                 todo += [own for own in self.dodo_tasks if fnmatch.fnmatchcase(own, name)]

@@ -75,7 +75,12 @@ def test_an_audit_without_repairs_certifies_only(tmp_path: Path) -> None:
     assert "last step of demo" in house.run("clean", f"{FEATURE}:audit", code=2).stderr
     reports = sorted((house.root / ".orchestr/reports/runs").glob("*/report.*"))
     pages = {path.suffix: path.read_text() for path in reports}
-    assert all(GREETS in text for text in pages.values()), pages
+    assert all(GREETS in text and "eve" in text for text in pages.values()), pages
+    (told,) = json.loads(pages[".json"])["features"]  # what auditors cost is in all sums
+    assert [(one["phase"], one["works"]) for one in told["audit_costs"]] == [("audit", 1)]
+    assert "| audit | failed | - | - | - | unknown |" in pages[".md"]
+    forecast = json.loads(house.run("plan", FEATURE, "--json", code=0).stdout)["forecast"]
+    assert [(one["name"], one["attempts"]) for one in forecast["cells"]] == [("audit", 1)]
     house.run("run", FEATURE, code=1)  # known: the auditor is not paid again
     assert len(house.starts()) == 2
     refused = house.run("land", FEATURE, code=1)
@@ -155,6 +160,10 @@ def test_a_feature_does_not_land_without_its_audit(tmp_path: Path) -> None:
     assert "audit it: orchestr run" in house.run("land", FEATURE, code=1).stderr
     house.run("run", f"{FEATURE}:audit", code=0)
     assert len(house.starts()) == 4  # the answer was kept
+    dry = house.run("run", f"{FEATURE}:audit", "--force", "--dry-run", code=0).stdout
+    assert "it is made again: it is to be forced" in dry
+    house.run("run", f"{FEATURE}:audit", "--force", code=0)  # the auditor again, and no cell
+    assert house.starts()[4:] == ["audit by eve"]
     house.run("land", FEATURE, code=0)
 
 

@@ -35,3 +35,18 @@ def test_an_audit_is_killed(at: str, tmp_path: Path) -> None:
     killed = house.crash(at, "run", FEATURE)
     assert killed.returncode == -9, both(killed)
     goes_on(house)
+
+
+@pytest.mark.parametrize("at", ["journal:after#run.forced", "journal:after#cell.forgotten",
+                                "audit:after#1"])  # fmt: skip
+def test_a_forced_audit_is_killed(at: str, tmp_path: Path) -> None:
+    work = {CORE: "echo hello > greeting.txt\n"}
+    house = audited(tmp_path / "w", cells={CORE: CELLS[CORE]}, work=work)
+    house.run("run", FEATURE, code=0)
+    again = ("run", f"{FEATURE}:audit", "--force")
+    killed = house.crash(at, *again)
+    assert killed.returncode == -9, both(killed)
+    house.run(*again, code=0)
+    assert house.starts() == ["core first", "audit by eve", "audit by eve"]
+    assert read_record(house)["verdict"] == "passed"
+    house.sound()

@@ -18,6 +18,7 @@ from orchestr.audit.decide import (
     SeriesState,
     decide,
 )
+from orchestr.audit.evidence import choose_causes
 from orchestr.audit.findings import (
     Finding,
     FindingState,
@@ -215,3 +216,13 @@ def test_a_statement_that_is_left_out_is_not_evaluated() -> None:
 def test_another_answer_is_no_verdict(text: str) -> None:
     with pytest.raises(UnreadableAnswer):
         answer(text)
+
+
+def test_a_test_that_shows_a_fault_is_not_its_cause() -> None:
+    test, code, other = (Place("tests", "x/test_a.py"), Place("sdk", "cli.sh"),
+                         Place("sdk", "README.md"))  # fmt: skip
+    changed = {test, code}.__contains__
+    assert choose_causes([test, code], [test, code], changed) == [code]
+    assert choose_causes([test], [test, other, code], changed) == [code]  # named in its message
+    assert choose_causes([test], [test, other], changed) == [test]
+    assert choose_causes([], [other], changed) == [other]

@@ -133,6 +133,17 @@ def test_a_python_without_venv_names_the_package(tmp_path: Path) -> None:
     assert "hint: apt install python3-venv" in done.stderr
 
 
+def test_a_link_to_another_venv_is_left_as_it_is(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p")
+    other = tmp_path / "other"
+    (other / "bin").mkdir(parents=True)
+    (other / "bin" / "mine").touch()
+    (project.folder / ".venv").symlink_to(other)
+    done = project.call("list")
+    assert (done.returncode, "hint: rm .venv" in done.stderr) == (2, True)
+    assert sorted(other.rglob("*")) == [other / "bin", other / "bin" / "mine"]
+
+
 @pytest.mark.slow
 def test_a_newcomers_day(tmp_path: Path) -> None:
     project = Project(tmp_path / "a 'folder' with spaces")

@@ -31,7 +31,7 @@ def ask(folder: Path, prompt: str) -> str:
 
 
 def test_the_demo_asks_forgets_and_drafts(tmp_path: Path) -> None:
-    rules = DraftRules("sdk-version", tmp_path, "draft", ("scripted",), FACTS)
+    rules = DraftRules("sdk-version", tmp_path, "draft", ("scripted", "auditor"), FACTS)
     question = parse_answer(ask(tmp_path, "# Draft"))
     assert [part.key for part in question.question] == ["sdks"]
 

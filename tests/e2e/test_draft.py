@@ -15,6 +15,7 @@ import pytest
 from orchestr.commands.base.approve_draft import approve_draft
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session
+from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, wait_for
 
 GOOD = """\
@@ -376,3 +377,11 @@ def test_what_cannot_be_drafted_costs_nothing(tmp_path: Path) -> None:
     heads.write_text("")
     ws.run("draft", "keys", "--answer=scope=all", code=0)
     assert ws.starts() == ["draft 1", "draft 2"]
+
+
+def test_a_verb_for_features_names_what_a_draft_is_for(workspace: MakeWorkspace) -> None:
+    ws = workspace(cells={"a": {}})
+    for verb in ("status", "explain", "logs", "plan", "abort", "land"):
+        done = ws.run(verb, "spec:later", code=2)
+        assert "error: spec:later is the draft of a spec, and no feature yet\n" in done.stderr
+        assert "orchestr approve spec:later" in done.stderr

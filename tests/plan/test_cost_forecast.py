@@ -181,3 +181,16 @@ def test_a_schedule_that_cannot_end() -> None:
     assert simulate_end({key: WaitingCell([gone], 1.0, 1.0)}, 2, [(5.0, gone)]) == 6.0
     first = {("f", n): WaitingCell([], s, s) for n, s in (("a", 1.0), ("b", 2.0), ("c", 3.0))}
     assert simulate_end(first, 2) == 3.0
+
+
+def test_an_audit_has_a_row_of_its_own_after_all_cells() -> None:
+    traits = CellTraits(agent="eve")
+    audits = [sample(5, traits, "audit", usd=2.0)] * cf.MANY
+    attempts = [sample(10, usd=1.0)] * cf.MANY
+    both = forecast_cost(plan_of(a=[], b=[]), {"a": HERE, "b": HERE}, attempts, 2,
+                         ("audit", traits, audits))  # fmt: skip
+    assert [cell.name for cell in both.cells] == ["a", "b", "audit"]
+    assert (both.cells[2].usd, both.usd) == (Spread(2.0, 2.0, 2.0), Spread(4.0, 4.0, 4.0))
+    assert both.seconds == Spread(15.0, 15.0, 15.0)
+    alone = forecast_cost(plan_of(a=[]), {}, attempts, 2, ("audit", traits, audits))
+    assert (alone.seconds, alone.usd) == (Spread(5.0, 5.0, 5.0), Spread(2.0, 2.0, 2.0))

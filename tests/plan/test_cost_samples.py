@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestr.plan.cost_forecast import CellTraits
-from orchestr.state.cost_samples import list_cost_samples
+from orchestr.state.cost_samples import list_audit_samples, list_cost_samples
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal
 
@@ -139,3 +140,23 @@ def test_journals_of_earlier_versions_are_read(journal: Path) -> None:
 def test_a_journal_of_the_first_version_has_history() -> None:
     found = {path.stem: list_cost_samples("f", list(Journal(path).read())) for path in JOURNALS}
     assert sum(map(len, found.values())) >= 3, {name: len(s) for name, s in found.items()}
+
+
+def test_auditors_of_one_audit_are_one_sample_and_none_of_a_cell() -> None:
+    story = Story()
+    for at, usd in ((10, 0.25), (50, 0.5)):  # one audit, then another after its repair
+        for name in ("eve", "ann"):
+            asks = {"part": f"review-{at}-{name}", "reviewer": name, "agent": name}
+            usage = {"cost_usd": usd, "tokens": [10, 0, 5]}
+            story.tell(at, "attempt.opened", "review", 0, model="m", **asks)
+            story.tell(at, "attempt.started", "review", 0, **asks)
+            story.tell(at + 4, "attempt.exited", "review", 0, code=0, reason="exited",
+                       **usage, **asks)  # fmt: skip
+            story.tell(at + 4, "review.done", "review", 0, reviewer=name, verdict="1 failed")
+        story.tell(at + 5, "audit.done", "", verdict="failed")
+    story.tell(60, "audit.done", "", verdict="failed")  # every answer was known
+    events = [replace(event, cell="audit") for event in story.events]
+    one, two = list_audit_samples("f", events)
+    assert (one.traits.agent, one.traits.model) == ("ann, eve", "m, m")
+    assert (one.seconds, one.tokens, one.usd, two.usd) == (4.0, 30, 0.5, 1.0)
+    assert list_cost_samples("f", events) == []

@@ -86,6 +86,29 @@ def test_a_page_is_written_where_one_wants_it(once: Workspace, tmp_path: Path) -
     assert "did you mean 'demo'" in once.run("report", "dem", code=2).stderr
 
 
+def test_the_proof_packet_has_the_evidence_and_what_it_does_not_show(once: Workspace) -> None:
+    text = once.run("report", "demo", "--json", code=0).stdout
+    packet = json.loads(text)
+    assert SECRET not in text and "***" in text
+    (cell,) = [cell for cell in packet["cells"] if cell["name"] == "a"]
+    passed = {row.get("name"): row.get("passed") for row in cell["evidence"]["checks"]}
+    assert (passed["unit"], passed["lint"]) == (False, True)
+    assert cell["evidence"]["changes"]["added"] > 3000
+    assert cell["evidence"]["of_this_head"] is True
+    assert [limit for limit in packet["limits"] if limit.startswith("c: failed: exit 3: broken")]
+    assert packet["spec"]["digest"] and packet["landings"] == []
+
+
+def test_the_page_says_what_the_feature_is_for(tmp_path: Path) -> None:
+    ws = Workspace.make(tmp_path / "ws", cells={"a": {}}, intent="Sign <b>everything</b>",
+                        done_means=["all is signed"], non_goals=["speed"])  # fmt: skip
+    page = Reader(Path(ws.run("report", "demo", code=0).stdout.strip()))
+    for words in ("Sign <b>everything</b>", "all is signed", "Not wanted", "speed"):
+        assert words in page.text
+    packet = json.loads(ws.run("report", "demo", "--json", code=0).stdout)
+    assert (packet["intent"], packet["non_goals"]) == ("Sign <b>everything</b>", ["speed"])
+
+
 def test_a_feature_that_never_ran_has_a_page(tmp_path: Path) -> None:
     ws = Workspace.make(tmp_path / "ws", cells={"a": {}, "b": {"depends_on": ["a"]}})
     text = Reader(Path(ws.run("report", "demo", code=0).stdout.strip())).text

@@ -136,7 +136,7 @@ def _plan_of(session: Session, feature: Feature) -> str:
         claims=[str(claim) for claim in overlap_problems(feature, session.root)],
         jobs=session.settings.limits.jobs,
     )
-    cost = forecast_run_cost(run, forecasts)
+    cost = forecast_run_cost(run, forecasts, audits=True)
     lines = ["", *cost_lines(cost, find_run_risks(run, cost))] if cost.cells else []
     lines += conflict_lines(forecast_features(session, [feature.name]), feature.name)
     return text + "".join(f"{line}\n" for line in lines)

@@ -19,9 +19,9 @@ from orchestr.process.lease import Lease
 from orchestr.run.signals import InterruptHandler
 from orchestr.run.start import lease_record
 from orchestr.run.workspace import Session
+from orchestr.spec.goal_names import DRAFT_PREFIX
 from orchestr.state import attempts
 from orchestr.state.layout import create_state_dirs
-from orchestr.tasks.draft_tasks import PREFIX
 from orchestr.views.terminal.output import confirm_reasons, print_stderr
 
 
@@ -42,7 +42,7 @@ def find_places(session: Session, name: str) -> DraftPlaces:
 
 def read_names(words: Sequence[str]) -> list[str]:
     """The names of `spec:NAME` goals. Raises UsageError."""
-    return [check_draft_name(word.removeprefix(PREFIX)) for word in words]
+    return [check_draft_name(word.removeprefix(DRAFT_PREFIX)) for word in words]
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def hold_draft(session: Session, name: str) -> Iterator[None]:
     """Hold the lease of a draft: no second one of that name at once. Raises Busy."""
     create_state_dirs(session.layout)
     path = session.layout.draft_lease_file(name)
-    lease = Lease.acquire(path, lease_record((f"{PREFIX}{name}",), 1))
+    lease = Lease.acquire(path, lease_record((f"{DRAFT_PREFIX}{name}",), 1))
     try:
         yield
     finally:

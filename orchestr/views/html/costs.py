@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from orchestr.spec.records import AUDIT
 from orchestr.state.timeline import SpanKind
 from orchestr.views.html import escape
 from orchestr.views.html.model import FeaturePage
@@ -114,15 +115,16 @@ def sum_costs(page: FeaturePage) -> dict[str, list[CostSum]]:
     cells: dict[str, CostSum] = {}
     agents: dict[str, CostSum] = {}
     models: dict[str, CostSum] = {}
-    for plan in page.status.plan.cells:
-        view = page.status.view.cell(plan.name)
-        for one in attempt_rows(page, plan.name):
+    steps = [AUDIT] if page.status.feature.has_audit else []
+    for name in (*(plan.name for plan in page.status.plan.cells), *steps):
+        view = page.status.view.cell(name)
+        for one in attempt_rows(page, name):
             cost = view.costs.get(one.number)
             known = view.floors.get(one.number, 0.0) if cost is None else cost
-            work = page.timeline.select_spans(SpanKind.WORK, cell=plan.name)
+            work = page.timeline.select_spans(SpanKind.WORK, cell=name)
             seconds = sum(s.seconds(page.now) for s in work if s.attempt == one.number)
             told = view.tokens.get(one.number)
-            keys = ((cells, plan.name), (agents, one.agent), (models, f"{one.agent} · {one.model}"))
+            keys = ((cells, name), (agents, one.agent), (models, f"{one.agent} · {one.model}"))
             for table, key in keys:
                 old = table.get(key) or CostSum(key, one.agent)
                 table[key] = replace(
@@ -134,8 +136,8 @@ def sum_costs(page: FeaturePage) -> dict[str, list[CostSum]]:
                     attempts=old.attempts + 1,
                     seconds=old.seconds + seconds,
                 )
-        for agent, model, alone in _review_costs(page, plan.name):
-            for table, key in ((cells, plan.name), (agents, agent), (models, f"{agent} · {model}")):
+        for agent, model, alone in _review_costs(page, name):
+            for table, key in ((cells, name), (agents, agent), (models, f"{agent} · {model}")):
                 old = table.get(key) or CostSum(key, agent)
                 table[key] = replace(
                     old,

@@ -42,7 +42,6 @@ def run_report_html(report: RunReport) -> str:
     template = jinja_environment().get_template("run.html.j2")
     state = outcome_look(report.exit, report.outcome)
     features = [(one, [_make_card(cell) for cell in one.cells]) for one in report.features]
-    figures = [figure for one in report.features for cell in one.cells for figure in cell.costs]
     return template.render(
         report=report,
         state=StateBadge(report.outcome, state.symbol, state_badge(state).look),
@@ -52,8 +51,9 @@ def run_report_html(report: RunReport) -> str:
         steps=report.next_steps,
         is_done=report.token == DONE,
         token=report.token,
-        cost=cost_words(figures),
+        cost=cost_words(report.costs),
         figure=figure_words,
+        money=cost_words,
         phase=phase_words,
         expected=forecast_words,
         version=f"orchestr {report.version}",
@@ -64,8 +64,7 @@ def _make_tiles(report: RunReport) -> list[tuple[str, str, str]]:
     """Label, value and remark of the figures at the top."""
     cells = [cell for one in report.features for cell in one.cells]
     done = sum(CellState(cell.state) in BUILT for cell in cells)
-    figures = [figure for cell in cells for figure in cell.costs]
-    cost, _, tokens = cost_words(figures).partition("; ")
+    cost, _, tokens = cost_words(report.costs).partition("; ")
     left = sum(len(one.follow_ups) for one in report.features)
     touched = sum(cell.touched for cell in cells)
     return [

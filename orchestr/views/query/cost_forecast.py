@@ -6,13 +6,14 @@ known before its run, so nothing has to be kept at the start, and a kill changes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.input_changes import read_kept_inputs
+from orchestr.cell.inputs import reviewer_model_of
 from orchestr.errors import OrchestrError
 from orchestr.plan.cost_forecast import (
     BudgetLimit,
@@ -26,11 +27,13 @@ from orchestr.plan.cost_forecast import (
 )
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.spec.phases import Action, Phase
-from orchestr.state.cost_samples import list_cost_samples
+from orchestr.spec.records import AUDIT
+from orchestr.state.cost_samples import list_audit_samples, list_cost_samples, make_audit_traits
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.state.timeline import SpanKind, make_timeline
+from orchestr.tasks.stale import audit_reasons
 from orchestr.views.run_report.forecast import Figure, ForecastLine, judge_figure
 
 MOST_BYTES = 8 << 20  # of journals that are read, the newest first: a second at most
@@ -40,29 +43,53 @@ def read_cost_samples(layout: WorkspaceLayout) -> list[CostSample]:
     """The ended attempts of the workspace, also of features that have no spec any more. What
     cannot be read is passed over."""
     found: list[CostSample] = []
-    room = MOST_BYTES
-    for path in _list_journals(layout):
+    for path, events in _read_journals(layout):
         with suppress(OSError, OrchestrError):
-            room -= path.stat().st_size
-            if room < 0 and found:
-                break
             feature = path.stem
-            events = list(Journal(path).read())
             found += list_cost_samples(feature, events, _read_known(layout, feature, events))
     return found
 
 
+def _read_journals(layout: WorkspaceLayout) -> Iterator[tuple[Path, list[Event]]]:
+    """The newest journals within `MOST_BYTES`, at least one; what cannot be read is left out."""
+    room = MOST_BYTES
+    for number, path in enumerate(_list_journals(layout)):
+        with suppress(OSError, OrchestrError):
+            room -= path.stat().st_size
+            if room < 0 and number:
+                return
+            events = list(Journal(path).read())
+            yield path, events
+
+
+def read_audit_samples(layout: WorkspaceLayout) -> list[CostSample]:
+    """What auditors took, of all features; read as the attempts are."""
+    found: list[CostSample] = []
+    for path, events in _read_journals(layout):
+        found += list_audit_samples(path.stem, events)
+    return found
+
+
 def forecast_run_cost(
-    run: FeatureRun, forecasts: Sequence[CellForecast], samples: Sequence[CostSample] | None = None
-) -> FeatureCost:
-    """The figures for the cells that would get an attempt; ``samples`` by default all there are."""
+    run: FeatureRun, forecasts: Sequence[CellForecast], samples: Sequence[CostSample] | None = None,
+    *, audits: bool = False,
+) -> FeatureCost:  # fmt: skip
+    """The figures for the cells that would get an attempt; ``samples`` by default all there are.
+    ``audits``: the run is one of the whole feature, so that it may end with its audit."""
     cells = [
         forecast.name
         for forecast in forecasts
         if forecast.would is ForecastOutcome.RUN and Phase.IMPLEMENT in forecast.phases
     ]
+    moves = any(forecast.would is ForecastOutcome.RUN for forecast in forecasts)
+    audit = None
+    if audits and run.feature.auditors and (moves or audit_reasons(run)):
+        traits = make_audit_traits(
+            (one.agent, reviewer_model_of(run, one)) for one in run.feature.auditors
+        )
+        audit = (AUDIT, traits, read_audit_samples(run.layout))
     return _forecast_cells(
-        run, cells, read_cost_samples(run.layout) if samples is None else samples
+        run, cells, read_cost_samples(run.layout) if samples is None else samples, audit
     )
 
 
@@ -136,8 +163,9 @@ def judge_run_cost(
 
 
 def _forecast_cells(
-    run: FeatureRun, cells: Iterable[str], samples: Sequence[CostSample]
-) -> FeatureCost:
+    run: FeatureRun, cells: Iterable[str], samples: Sequence[CostSample],
+    audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
+) -> FeatureCost:  # fmt: skip
     works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
     own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
     wanted = {}
@@ -149,7 +177,7 @@ def _forecast_cells(
             replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
             for s in samples
         ]
-    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs)
+    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs, audit)
 
 
 def _read_traits(ctx: CellContext, before: Sequence[CostSample]) -> CellTraits:

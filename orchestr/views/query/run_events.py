@@ -206,11 +206,12 @@ def _describe_note(span: Span) -> str:
     return f"for {note}" if note and span.kind is SpanKind.REPAIR else note
 
 
-def sum_by_phase(works: Sequence[Span], now: float) -> tuple[CostFigure, ...]:
-    """What each phase cost: its attempts, repairs and reviews apart."""
+def sum_by_phase(works: Sequence[Span], now: float, step: str = "") -> tuple[CostFigure, ...]:
+    """What each phase cost: its attempts, repairs and reviews apart. ``step``: a step of the whole
+    feature whose works they are, in place of a phase."""
     found: dict[tuple[str, str], CostFigure] = {}
     for span in works:
-        phase = "plan" if span.attempt < 0 else span.phase or "implement"
+        phase = step or ("plan" if span.attempt < 0 else span.phase or "implement")
         what = WORKS[span.kind]
         cost, known = _read_cost(span)
         one = CostFigure(phase, what, 1, round(span.seconds(now), 3), cost, known,

@@ -230,7 +230,8 @@ def _row_of_report(report: Mapping[str, Any], folder: Path) -> RunRow:
         counts=counts,
         done=sum(not cell["open"] and cell["state"] != "ignored" for cell in cells),
         failed=count_failed(counts),
-        works=sum(len(cell["costs"]) for cell in cells),
+        works=sum(len(cell["costs"]) for cell in cells)
+        + sum(len(feature.get("audit_costs", ())) for feature in report["features"]),
         cost_usd=report["cost_usd"],
         cost_known_usd=float(report["cost_known_usd"]),
         report=str(folder),

@@ -18,6 +18,7 @@ from orchestr.cell.notes import describe_deviation
 from orchestr.cell.worktree.harm_record import GUARD_HARM, HARM, read_harm
 from orchestr.codec import decode, encode
 from orchestr.files import cache_record_reads
+from orchestr.spec.records import AUDIT
 from orchestr.state import attempts
 from orchestr.state.cell_state import describe_cell
 from orchestr.state.event_details import RunFinished
@@ -135,6 +136,8 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
         or plan.name in names
         or status.cell_state(plan.name) is CellState.IGNORED  # skipped, and a reader has to know
     )
+    audits = run_events.select_works(line, AUDIT, frame.started_at, frame.finished_at)
+    audits = audits if run.feature.has_audit else []
     forge = next((e.details.forge for e in mine if isinstance(e.details, RunFinished)), None)
     return FeatureReport(
         name=run.feature.name,
@@ -147,6 +150,8 @@ def _report_feature(run: FeatureRun, frame: RunFrame) -> FeatureReport:
             for one in status.cross
         ),
         audit=status.audit,
+        audit_works=run_events.make_work_lines(audits, time.time()),
+        audit_costs=run_events.sum_by_phase(audits, time.time(), AUDIT),
         spec_lock=tuple(lock_lines(status)),
         landing=tuple(_list_landings(run.feature.name, mine, frame)),
         follow=tuple(run_events.list_follow_lines(mine)),

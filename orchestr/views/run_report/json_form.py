@@ -13,12 +13,11 @@ VERSION = 1
 def report_values(report: RunReport) -> dict[str, Any]:
     """The whole report. What follows from other fields stands beside them, for programs."""
     table = encode(report)
-    figures = [figure for one in report.features for cell in one.cells for figure in cell.costs]
     return {
         "v": VERSION,
         **{name: value for name, value in table.items() if name != "features"},
         "counts": report.counts,
-        **cost_values(sum_costs(figures)),
+        **cost_values(sum_costs(report.costs)),
         "prs": list(report.pull_requests),
         "features": table["features"],
         "next": next_value(report),

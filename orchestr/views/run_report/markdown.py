@@ -19,6 +19,7 @@ from orchestr.views.run_report.model import (
     FollowUp,
     PullRequestLine,
     RunReport,
+    WorkLine,
     sum_costs,
 )
 from orchestr.views.terminal.text import (
@@ -43,7 +44,7 @@ def report_markdown(report: RunReport) -> str:
                 ("ended", f"{report.finished_at} ({format_duration(report.seconds)})"),
                 ("exit", str(report.exit)),
                 ("cells", count_words(report.counts)),
-                ("cost", cost_words(_all_costs(report.features))),
+                ("cost", cost_words(report.costs)),
                 ("version", f"orchestr {report.version}"),
             )
         ),
@@ -94,10 +95,6 @@ def pull_request_words(link: PullRequestLine) -> str:
     return ", ".join(word.replace("_", " ") for word in words if word)
 
 
-def _all_costs(features: Iterable[FeatureReport]) -> list[CostFigure]:
-    return [figure for one in features for cell in one.cells for figure in cell.costs]
-
-
 def _facts(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in rows if value)
 
@@ -111,7 +108,7 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
     title = f": {literal_text(feature.title)}" if feature.title else ""
     yield f"## {feature.name}{title}"
     yield f"{feature.key}: {feature.state.replace('_', ' ')}"
-    yield _cell_table(feature.cells)
+    yield _cell_table(feature)
     yield _list("Warnings", feature.warnings)
     yield _list(
         "The forge could not be asked", (f"{k}: {v}" for k, v in feature.forge_away.items())
@@ -121,6 +118,7 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
             yield from _cell_blocks(cell)
     yield _cross_block(feature)
     yield _audit_block(feature)
+    yield _work_table(feature.audit_works, feature.audit_costs)
     yield _list("Spec lock", feature.spec_lock)
     yield _list("What it took, against p10 to p90 of before", forecast_words(feature.forecast))
     yield _landing_block(feature)
@@ -135,9 +133,9 @@ def _feature_blocks(feature: FeatureReport) -> Iterator[str]:
     yield _follow_up_block(feature.follow_ups)
 
 
-def _cell_table(cells: Sequence[CellReport]) -> str:
+def _cell_table(feature: FeatureReport) -> str:
     lines = ["| cell | state | head | pull request | time | cost |", "|---|---|---|---|---|---|"]
-    for cell in cells:
+    for cell in feature.cells:
         symbol = CellState(cell.state).symbol
         link = render_link(cell.pr.url) if cell.pr else "-"
         words = f" ({pull_request_words(cell.pr)})" if cell.pr else ""
@@ -146,6 +144,10 @@ def _cell_table(cells: Sequence[CellReport]) -> str:
             f"| {cell.name} | {symbol} {label} | {cell.head[:10] or '-'} | {link}{words} "
             f"| {format_duration(cell.seconds)} | {cost_words(cell.costs) if cell.costs else '-'} |"
         )
+    if feature.audit_costs:
+        verdict = feature.audit.verdict if feature.audit is not None else ""
+        lines.append(f"| audit | {verdict or 'not made'} | - | - | - "
+                     f"| {cost_words(feature.audit_costs)} |")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -170,7 +172,7 @@ def _cell_blocks(cell: CellReport) -> Iterator[str]:
     )
     yield _evidence_block(cell)
     yield _list("Approvals", cell.approvals)
-    yield _work_table(cell)
+    yield _work_table(cell.works, cell.costs)
     yield _list("Denied actions that its agents tried", cell.denied)
     yield _list("Files beside the approved plan", cell.beside_plan)
     yield _list("Harm that was noticed, and put back", cell.harm)
@@ -200,11 +202,11 @@ def _evidence_block(cell: CellReport) -> str:
     return "\n".join(["**Evidence**", "", *shown]) if shown else ""
 
 
-def _work_table(cell: CellReport) -> str:
-    if not cell.works:
+def _work_table(works: Sequence[WorkLine], costs: Iterable[CostFigure]) -> str:
+    if not works:
         return ""
     lines = ["| work | agent | came to | time | cost |", "|---|---|---|---|---|"]
-    for work in cell.works:
+    for work in works:
         agent = " ".join(part for part in (work.agent, work.model) if part)
         note = f": {literal_text(work.note, limit=200)}" if work.note else ""
         cost = format_dollars(work.cost_known_usd, work.cost_usd is not None)
@@ -213,7 +215,7 @@ def _work_table(cell: CellReport) -> str:
             f"| {name} | {literal_text(agent)} | {work.state}{note} "
             f"| {format_duration(work.seconds)} | {cost} |"
         )
-    by_phase = [f"{phase_words(one)}: {figure_words(one)}" for one in cell.costs]
+    by_phase = [f"{phase_words(one)}: {figure_words(one)}" for one in costs]
     return "\n".join([*lines, "", f"By phase: {'; '.join(by_phase)}."])
 
 

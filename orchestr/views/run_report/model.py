@@ -205,7 +205,8 @@ class CrossCheckLine:
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
     """One feature after the run; ``forge`` are requests and points that the run took, ``forecast``
-    is where what it took fell against its history, ``spec_lock`` lines about the spec's lock."""
+    is where what it took fell against its history, ``spec_lock`` lines about the spec's lock,
+    ``audit_works`` and ``audit_costs`` are its auditors'."""
 
     name: str
     title: str
@@ -223,6 +224,13 @@ class FeatureReport:
     forge: dict[str, Any] = field(default_factory=dict)
     forecast: tuple[ForecastLine, ...] = ()
     audit: AuditFacts | None = None
+    audit_works: tuple[WorkLine, ...] = ()
+    audit_costs: tuple[CostFigure, ...] = ()
+
+    @property
+    def costs(self) -> tuple[CostFigure, ...]:
+        """Of all its cells, and of its auditors."""
+        return (*(one for cell in self.cells for one in cell.costs), *self.audit_costs)
 
     @property
     def is_red_together(self) -> bool:
@@ -254,6 +262,11 @@ class RunReport:
     outcome: str
     version: str
     features: tuple[FeatureReport, ...]
+
+    @property
+    def costs(self) -> tuple[CostFigure, ...]:
+        """Of all that worked in the run."""
+        return tuple(one for feature in self.features for one in feature.costs)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -54,10 +54,11 @@ _REASON_COLUMNS = 4
 
 def status_json(features: Sequence[FeatureStatus]) -> dict[str, Any]:
     """The whole state. Times are ISO-8601 UTC, costs USD and null when any part is unknown."""
-    return {"features": [_feature_json(status) for status in features]}
+    return {"features": [feature_json(status) for status in features]}
 
 
-def _feature_json(status: FeatureStatus) -> dict[str, Any]:
+def feature_json(status: FeatureStatus) -> dict[str, Any]:
+    """One feature's object of `status_json`."""
     feature = status.feature
     return {
         "name": feature.name,
