@@ -103,6 +103,15 @@ def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:
     assert one.ended <= two.opened
 
 
+@pytest.mark.parametrize("odd", [-1.0, float("nan"), float("inf"), "3", None])
+def test_a_cost_that_cannot_be_is_unknown(odd: object) -> None:
+    story = Story().tell(0, "phase.started").tell(0, "attempt.opened", attempt=1, agent="a")
+    story.tell(0, "attempt.exited", attempt=1, code=0, cost_usd=odd, tokens=[-5, 0, 2])
+    story.tell(1, "attempt.closed", attempt=1, outcome="done").tell(1, "phase.done", attempt=1)
+    (one,) = list_cost_samples("f", story.events)
+    assert (one.tokens, one.usd) == (None, None)
+
+
 @pytest.mark.parametrize("outcome", ["aborted", "superseded", "forgotten"])
 def test_what_did_not_come_to_its_end_says_nothing(outcome: str) -> None:
     assert list_cost_samples("f", Story().attempt(0, 1, outcome=outcome).events) == []
