@@ -228,7 +228,7 @@ def is_whole_run(run_id: str, events: Iterable[Event]) -> bool:
     mine = [event for event in events if event.run == run_id]
     line = make_timeline(mine)
     adopted = any(event.kind is EventKind.ATTEMPT_ADOPTED for event in mine)
-    audited = bool(line.select_spans(SpanKind.REVIEW, cell=AUDIT))
+    audited = any(e.cell == AUDIT and e.kind is EventKind.ATTEMPT_STARTED for e in mine)
     return not adopted and not audited and not line.select_spans(SpanKind.APPROVAL, SpanKind.LIMIT)
 
 
