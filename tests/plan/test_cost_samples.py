@@ -13,6 +13,7 @@ from orchestr.plan.cost_forecast import CellTraits
 from orchestr.state.cost_samples import list_audit_samples, list_cost_samples
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal
+from orchestr.views.query.cost_forecast import is_whole_run
 
 JOURNALS = sorted((Path(__file__).parents[1] / "compat" / "journals").glob("*.jsonl"))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,6 +130,16 @@ def test_other_records_fill_in_what_a_journal_of_before_does_not_say() -> None:
     one, two = list_cost_samples("f", story.events, known)
     assert (one.traits.repo, one.traits.todo) == ("app", None)  # the todo of then is not known
     assert (two.traits.repo, two.traits.todo) == ("app", 40)
+
+
+def test_the_time_of_a_run_with_an_audit_is_not_that_of_its_cells() -> None:
+    story = Story().attempt(0, 1)
+    assert is_whole_run("r1", story.events)
+    told = {"part": "1-eve", "reviewer": "eve", "agent": "eve"}
+    ts = (BEGIN + timedelta(seconds=30)).isoformat()
+    started = EventKind.ATTEMPT_STARTED
+    story.events.append(Event(started, ts, "r1", "f", "audit", "review", 0, told))
+    assert not is_whole_run("r1", story.events)
 
 
 @pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
