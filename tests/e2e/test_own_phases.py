@@ -266,6 +266,9 @@ def test_what_stands_before_a_phase_is_not_made_again_with_it(workspace: MakeWor
         assert ws.starts()[before:] == [f"{name} low" for name in names]
         nothing_to_do(ws)
 
+    (ws.root / "prompts" / "docs.md").write_text("Write the docs, please.\n")
+    assert "please" in ws.run("accept", "demo:low", "--yes", code=0).stdout
+    runs()
     (ws.root / "prompts" / "docs.md").write_text("Write the same in other words.\n")
     runs("docs")  # it changes nothing
     does(ws, "docs", "echo more >> docs/page.md")
