@@ -12,6 +12,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_phases import list_prompt_problems
 from orchestr.run.workspace import Session
 from orchestr.spec.validate import ValidationReport, expand_specs, validate_specs
 from orchestr.views.terminal.output import print_stderr
@@ -40,11 +41,12 @@ class Validate(PlainVerb):
         report = validate_specs(session.settings, args, cwd=Path.cwd())
         if params["expanded"]:
             return _print_expanded(session, report)
+        root = session.settings.workspace.root
         template = check_template(session.settings, report.features)
+        template += list_prompt_problems(report.features, root)
         for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
         bad = not report.is_good
-        root = session.settings.workspace.root
         for feature in report.features:
             found = overlap_problems(feature, root)
             for problem in [*found, *missing_edge_problems(feature, root)]:

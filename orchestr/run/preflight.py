@@ -34,7 +34,6 @@ from orchestr.run.check_worktrees import check_worktrees
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.checks import Reviewer
-from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import is_made_on_demand
@@ -151,7 +150,8 @@ def check_reviewers(run: FeatureRun, cells: Collection[str]) -> list[Diagnostic]
             for name in dict.fromkeys(reviewer.agent for reviewer in requested_reviewers(ctx)):
                 if run.settings.agents[name].limit_pool == author:
                     found.setdefault((name, author), []).append(ctx.cell.name)
-    named = [(n, a) for n, a in run.settings.agents.items() if not n.startswith(COMMAND)]
+    # A script may judge, too, but only one that was written for it; the demo's was not.
+    named = [(n, a) for n, a in run.settings.agents.items() if a.kind != "command"]
     others = {agent.limit_pool: name for name, agent in reversed(named)}
     return [
         Diagnostic(

@@ -27,13 +27,13 @@ import orchestr.agents.stub_program
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.kit import expand_names
 from orchestr.cell.ownership import claims_of
-from orchestr.errors import UsageError
+from orchestr.errors import Busy, UsageError
 from orchestr.files import encode_json, encode_toml, write_atomic
 from orchestr.git.repo import Repo
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.death_watch import act_after_death
-from orchestr.process.lease import Lease
+from orchestr.process.lease import Lease, LeaseRecord
 from orchestr.process.tree import WORKTREE, kill_marked, list_attempt_processes
 from orchestr.run.start import lease_record
 from orchestr.run.stub_settings import (
@@ -75,7 +75,7 @@ def hold_stub(run: FeatureRun, environ: MutableMapping[str, str]) -> Iterator[Pa
     folder = stub_folder(run.layout, run.feature.name)
     name = run.feature.name
     record = lease_record((name,), run.settings.limits.jobs)
-    with Lease.acquire(run.layout.locks_dir / f"stub-{name}.lock", record):
+    with _take_lease(run.layout.locks_dir / f"stub-{name}.lock", record, folder):
         remove_stub(folder)
         raw = read_raw_settings(run.layout.root, environ)
         clones = copy_repositories(run, folder)
@@ -98,6 +98,15 @@ def hold_stub(run: FeatureRun, environ: MutableMapping[str, str]) -> Iterator[Pa
                 yield folder
         finally:
             environ.update(away)
+
+
+def _take_lease(path: Path, record: LeaseRecord, folder: Path) -> Lease:
+    """Raises Busy; its hint is about the stub: `abort` in the real workspace ends real work."""
+    try:
+        return Lease.acquire(path, record)
+    except Busy as busy:
+        stop = f"cd {folder} && orchestr abort {' '.join(record.features)}"
+        raise Busy(busy.message, hint=f"wait for it, or {stop}") from None
 
 
 def choose_stub_paths(feature: Feature) -> dict[str, str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from orchestr.plan.cost_forecast import CellTraits, CostSample
 from orchestr.spec.own_phases import COMMAND
@@ -81,8 +82,8 @@ def list_audit_samples(feature: str, events: Sequence[Event]) -> list[CostSample
         since = at
         if not mine:
             continue
-        tokens, costs = [_read_tokens(s) for s in mine], [s.data.get("cost_usd") for s in mine]
-        usd = [float(cost) for cost in costs if isinstance(cost, int | float)]
+        tokens = [_read_tokens(s) for s in mine]
+        usd = [cost for cost in map(_read_dollars, mine) if cost is not None]
         start, end = min(s.start for s in mine), max(s.end or s.start for s in mine)
         found.append(
             CostSample(
@@ -196,8 +197,7 @@ def _measure_attempts(
         waits = [s for s in mine if s.kind in _WAITS]
         seconds = sum(max(_length(s) - _overlap(s, waits), 0.0) for s in phases)
         tokens = [_read_tokens(s) for s in works]
-        costs = [s.data.get("cost_usd") for s in works]
-        usd = [float(c) for c in costs if isinstance(c, int | float)]
+        usd = [cost for cost in map(_read_dollars, works) if cost is not None]
         traits = CellTraits(
             agent=str(span.data.get("agent") or ""), model=str(span.data.get("model") or "")
         )
@@ -231,10 +231,19 @@ def _overlap(span: Span, waits: Iterable[Span]) -> float:
     return total
 
 
+def _read_dollars(span: Span) -> float | None:
+    """What the work cost; an agent may say anything, and what cannot be is unknown."""
+    match span.data.get("cost_usd"):
+        case (int() | float()) as cost if 0 <= cost < inf:
+            return float(cost)
+        case _:
+            return None
+
+
 def _read_tokens(span: Span) -> int | None:
     """Tokens in and out; what was read from a cache is a part of those in."""
     match span.data.get("tokens"):
-        case [int() as taken, _, int() as given]:
+        case [int() as taken, _, int() as given] if min(taken, given) >= 0:
             return taken + given
         case _:
             return None

@@ -12,6 +12,7 @@ from orchestr.spec.field_types import BadValue
 from orchestr.spec.own_phases import OwnPhase, arrange_phases, make_phase, merge_orders
 from orchestr.spec.phases import LISTED, Phase
 from orchestr.state.attempts import Attempt
+from orchestr.state.moves import MOST, Move, Moves
 from orchestr.state.results import OwnOutcome, OwnResult
 
 DONE = OwnResult("k", "given", OwnOutcome.UNCHANGED, tree="given")
@@ -96,3 +97,21 @@ def test_limits_change_nothing_that_was_made() -> None:
     limited = make_phase("docs", {"prompt": "a.md", "timeout": 5.0, "budget_usd": 1.0, "repair": 3})
     assert phase.digest_row == limited.digest_row
     assert make_phase("docs", {"prompt": "b.md"}).digest_row != phase.digest_row
+
+
+def test_moves_keep_what_stood_before_them_valid() -> None:
+    """`late` moved what `early` left; a phase that came after it has to see that."""
+    one = Move("docs", "t1", "t2", ("early",))
+    moves = Moves().add(one).add(Move("late", "t2", "t3", ("early", "docs")))
+    assert moves.lead("early", "t1", "t3")
+    assert moves.lead("docs", "t2", "t3")
+    assert not moves.lead("late", "t1", "t2")
+    assert not moves.lead("docs", "t1", "t3")
+    assert not moves.lead("early", "t3", "t1")
+    back = moves.add(Move("late", "t3", "t2", ("early", "docs")))  # a circle comes to an end
+    assert not back.lead("early", "t1", "elsewhere")
+    assert moves.add(one).moves == (moves.moves[1], one)
+    for number in range(MOST):
+        moves = moves.add(Move("late", f"a{number}", f"b{number}"))
+    assert len(moves.moves) == MOST
+    assert not moves.lead("early", "t1", "t2")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace, nothing_to_do
+from tests.e2e.workspace import Workspace, both, nothing_to_do
 
 # Notes `PHASE CELL`; a phase of one's own does what `PHASE.sh` says.
 AGENT = """\
@@ -82,7 +82,8 @@ def test_an_output_decides_what_follows(workspace: MakeWorkspace) -> None:
 
 def test_an_answer_that_does_not_fit_is_asked_for_again(workspace: MakeWorkspace) -> None:
     ws = house(workspace, ["implement", CLASSIFY, "check", "publish"])
-    does(ws, "classify", """echo '{"risk": "high"}'""")
+    place = "$ORCHESTR_OUTPUT_FILE"  # a folder in its way once, an answer then
+    does(ws, "classify", f"""rmdir "{place}" || mkdir "{place}"; echo '{{"risk": "high"}}'""")
     said = ws.run("run", "demo", code=1)
     assert ws.starts() == ["work low", "classify low", "classify low"]
     assert "the answer does not fit its schema: `risk` must be integer" in said.stdout + said.stderr
@@ -187,6 +188,8 @@ def test_a_phase_can_be_run_forgotten_and_completed_by_name(workspace: MakeWorks
     assert ws.starts() == ["work low", "docs low", "docs low"]
     listed = ws.run("list", "--all", "demo").stdout
     assert "demo:low:generate" in listed
+    words = ws.run("completion", "--words", "--", "forget", "demo:low:d").stdout
+    assert words.split() == ["demo:low:docs"]
     assert "there is no phase 'docz'" in ws.run("run", "demo:low:docz", code=2).stderr
 
 
@@ -250,6 +253,35 @@ def test_what_phases_made_lands(workspace: MakeWorkspace) -> None:
     nothing_to_do(ws)
 
 
+def test_what_stands_before_a_phase_is_not_made_again_with_it(workspace: MakeWorkspace) -> None:
+    """The last phase is made again, forgotten, and leaves the spec: those before it are valid."""
+    docs = {**DOCS, "needs": ["classify"]}
+    ws = house(workspace, ["implement", GENERATE, CLASSIFY, docs, "check", "publish"])
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["work low", "classify low", "docs low"]
+
+    def runs(*names: str) -> None:
+        before = len(ws.starts())
+        ws.run("run", "demo", code=0)
+        assert ws.starts()[before:] == [f"{name} low" for name in names]
+        nothing_to_do(ws)
+
+    (ws.root / "prompts" / "docs.md").write_text("Write the docs, please.\n")
+    assert "please" in ws.run("accept", "demo:low", "--yes", code=0).stdout
+    runs()
+    (ws.root / "prompts" / "docs.md").write_text("Write the same in other words.\n")
+    runs("docs")  # it changes nothing
+    does(ws, "docs", "echo more >> docs/page.md")
+    (ws.root / "prompts" / "docs.md").write_text("Write more.\n")
+    runs("docs")
+    ws.run("forget", "demo:low:classify", code=0)
+    runs("classify")
+    ws.run("forget", "demo:low:docs", code=0)
+    ws.spec({"low": {"phases": ["implement", GENERATE, CLASSIFY, "check", "publish"]}})
+    runs()
+    assert "one\nmore" in shown(ws, "docs/page.md")
+
+
 def test_a_stub_plays_them_and_what_names_agents_leaves_their_commands_out(
     workspace: MakeWorkspace,
 ) -> None:
@@ -271,3 +303,41 @@ def test_a_stub_plays_them_and_what_names_agents_leaves_their_commands_out(
     assert "deep  command, version unknown, model large" in (
         ws.run("doctor", "--lock-agents").stdout
     )
+
+
+def test_a_prompt_that_cannot_be_read_is_found_before_anyone_is_paid(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = house(workspace, ["implement", DOCS, "check", "publish"])
+    prompt = ws.root / "prompts" / "docs.md"
+    prompt.write_text("Write {% for\n")
+    for verb in ("validate", "run"):
+        said = both(ws.run(verb, *(["demo"] if verb == "run" else []), code=2))
+        assert "prompts/docs.md:1: " in said
+        assert "unexpected 'end of template'" in said
+    prompt.unlink()
+    assert "prompts/docs.md is not in the workspace" in both(ws.run("run", "demo", code=2))
+    said = ws.run("validate", code=2).stdout
+    assert "specs/demo.yaml:" in said
+    assert "prompts/docs.md is not in the workspace, and phase `docs` needs it" in said
+    assert ws.starts() == []
+
+
+def test_the_budget_of_a_phase_ends_its_agent(workspace: MakeWorkspace) -> None:
+    """Half a dollar is spent by either; the author may, and the docs may not."""
+    docs = {"name": "docs", "prompt": "prompts/docs.md", "budget_usd": 0.4}
+    phases = ["implement", docs, "check", "publish"]
+    ws = house(workspace, phases, agent="c")
+    program = ws.root / "claude"
+    program.write_text(CLAUDE + '[ "$ORCHESTR_PHASE" != docs ] || exec sleep 600\n')
+    program.chmod(0o755)
+    ws.settings(agents={"c": {"kind": "claude", "program": str(program), "paid": False,
+                              "env": {"LOGGED": str(ws.log)}}})  # fmt: skip
+    said = both(ws.run("run", "demo", "--yes", code=1))
+    assert "the budget of phase `docs` is reached: $0.50 of $0.40" in said
+    assert "raise `budget_usd` of phase `docs`, then: orchestr run demo:low" in said
+    program.write_text(CLAUDE)
+    docs["budget_usd"] = 0.6
+    ws.spec({"low": {"phases": phases, "agent": "c"}})
+    ws.run("run", "demo", "--yes", code=0)
+    assert [line.split(":")[0] for line in ws.starts()] == ["work", "docs", "docs"]

@@ -84,6 +84,7 @@ def test_a_killed_stub_leaves_nothing_and_the_next_begins_again(workspace: MakeW
         time.sleep(0.02)
     busy = ws.run("run", "demo", "--stub", code=4).stderr
     assert "pid" in busy.lower()
+    assert f"cd {stub} && orchestr abort demo" in busy, "the abort of here would end real work"
     os.kill(first.pid, signal.SIGKILL)
     first.ended()
     below = str(stub)

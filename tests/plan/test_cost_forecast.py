@@ -122,6 +122,8 @@ def test_no_history_is_said() -> None:
     foreign = forecast_cost(plan_of(a=[], b=[]), {"a": HERE, "b": HERE}, theirs, 2)
     assert "  no history: 2 cells at others' prices (a, b)" in cost_lines(foreign)
     assert cost_lines(FeatureCost("f", 2, 9)) == []
+    last = forecast_cost(plan_of(a=[]), {"a": HERE}, [], 2, ("audit", HERE, []))
+    assert cost_lines(last)[0].startswith("forecast of 1 cell and the audit: no history at all")
 
 
 def test_the_scope_is_counted() -> None:

@@ -13,6 +13,7 @@ from orchestr.plan.cost_forecast import CellTraits
 from orchestr.state.cost_samples import list_audit_samples, list_cost_samples
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import Journal
+from orchestr.views.query.cost_forecast import is_whole_run
 
 JOURNALS = sorted((Path(__file__).parents[1] / "compat" / "journals").glob("*.jsonl"))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,6 +104,15 @@ def test_each_attempt_is_its_own_and_a_failed_one_counts() -> None:
     assert one.ended <= two.opened
 
 
+@pytest.mark.parametrize("odd", [-1.0, float("nan"), float("inf"), "3", None])
+def test_a_cost_that_cannot_be_is_unknown(odd: object) -> None:
+    story = Story().tell(0, "phase.started").tell(0, "attempt.opened", attempt=1, agent="a")
+    story.tell(0, "attempt.exited", attempt=1, code=0, cost_usd=odd, tokens=[-5, 0, 2])
+    story.tell(1, "attempt.closed", attempt=1, outcome="done").tell(1, "phase.done", attempt=1)
+    (one,) = list_cost_samples("f", story.events)
+    assert (one.tokens, one.usd) == (None, None)
+
+
 @pytest.mark.parametrize("outcome", ["aborted", "superseded", "forgotten"])
 def test_what_did_not_come_to_its_end_says_nothing(outcome: str) -> None:
     assert list_cost_samples("f", Story().attempt(0, 1, outcome=outcome).events) == []
@@ -120,6 +130,16 @@ def test_other_records_fill_in_what_a_journal_of_before_does_not_say() -> None:
     one, two = list_cost_samples("f", story.events, known)
     assert (one.traits.repo, one.traits.todo) == ("app", None)  # the todo of then is not known
     assert (two.traits.repo, two.traits.todo) == ("app", 40)
+
+
+def test_the_time_of_a_run_with_an_audit_is_not_that_of_its_cells() -> None:
+    story = Story().attempt(0, 1)
+    assert is_whole_run("r1", story.events)
+    told = {"part": "1-eve", "reviewer": "eve", "agent": "eve"}
+    ts = (BEGIN + timedelta(seconds=30)).isoformat()
+    started = EventKind.ATTEMPT_STARTED
+    story.events.append(Event(started, ts, "r1", "f", "audit", "review", 0, told))
+    assert not is_whole_run("r1", story.events)
 
 
 @pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestr.cell.agent import write_plan
@@ -111,7 +112,7 @@ def begin_own_attempt(
         ctx.emit(EventKind.ATTEMPT_OPENED, phase=phase.name, attempt=attempt.number, key=key,
                  agent=agent, model=attempt.model, start=start)  # fmt: skip
     if phase.budget_usd is not None:
-        ctx.run.budget.limit_attempt(ctx.cell.name, attempt.number, phase.budget_usd)
+        ctx.run.budget.limit_attempt(ctx.cell.name, attempt.number, phase.budget_usd, phase.name)
     if not (attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)
         ensure_upstreams(ctx)
@@ -271,9 +272,18 @@ def _ask_again(ctx: CellContext, phase: OwnPhase, attempt: Attempt, why: str) ->
     if phase.output is None:
         record_left(ctx, attempt.number, goes_on=True)
     else:
-        output_file(ctx, attempt).unlink(missing_ok=True)
+        _remove_output(output_file(ctx, attempt))
     write_atomic(folder / "notes.txt", words.encode())
     prepare_next_start(folder, session, words)
+
+
+def _remove_output(place: Path) -> None:
+    """Whatever an agent left where its output belongs, a folder, too, is out of the next answer's
+    way."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _put_back(

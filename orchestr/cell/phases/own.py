@@ -6,8 +6,9 @@ reviews and all after them see no difference. It is made again when its definiti
 or what it works on changed: a repair, too, is followed by all phases after `implement`
 (`follow_repair`).
 
-What survives a crash: the phase's own result is written before `implement.toml`; the attempt is
-closed last. A kill between them finds the attempt open and writes the same again.
+What survives a crash: the phase's own result, and the move that keeps those of phases before it
+valid, are written before `implement.toml`; the attempt is closed last. A kill between them finds
+the attempt open and writes the same again.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
+from orchestr.state.moves import Move, Moves
 from orchestr.state.results import (
     ImplementOutcome,
     ImplementRecord,
@@ -139,20 +141,13 @@ def _has_output(ctx: CellContext, result: OwnResult, name: str) -> bool:
 
 
 def _is_current(ctx: CellContext, phase: OwnPhase, result: OwnResult, given: str) -> bool:
-    """Whether a result is of what is there. After `implement` that is what it, or phases after it,
-    left of what it was given: each found what the one before had left."""
+    """Whether a result is of what is there. After `implement` that is what it left,
+    or what phases after it made of that."""
     if anchor_of(ctx, phase.name) is not Phase.IMPLEMENT:
         return result.before == given
-    names = names_after(ctx, Phase.IMPLEMENT)
-    tree = result.tree
-    for name in names[names.index(phase.name) + 1 :]:
-        if tree == given:
-            return True
-        later = OwnResult.read(ctx.dir, name)
-        if later is None or later.before != tree:
-            return False
-        tree = later.tree
-    return tree == given
+    if result.tree == given:
+        return True
+    return Moves.read(ctx.dir).lead(phase.name, result.tree, given)
 
 
 def _find_reason_to_pass(ctx: CellContext, phase: OwnPhase) -> str | None:
@@ -248,6 +243,10 @@ def _work(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> O
         outcome = OwnOutcome.UNCHANGED if tree == given else OwnOutcome.CHANGED
         head = done.head if outcome is OwnOutcome.UNCHANGED else work.head
         result = replace(result, outcome=outcome, tree=tree, head=head)
+        if outcome is OwnOutcome.CHANGED:
+            names = names_after(ctx, Phase.IMPLEMENT)
+            move = Move(phase.name, given, tree, names[: names.index(phase.name)])
+            Moves.read(ctx.dir).add(move).write(ctx.dir)
     result.write(ctx.dir, phase.name)
     if done is not None and result.outcome is OwnOutcome.CHANGED:
         _move_result(ctx, done, CommitId(result.head))

@@ -154,7 +154,7 @@ def judge_run_cost(
                 "",
                 "",
                 cost.history,
-                judge_figure(cost.seconds, seconds) if _is_whole(run_id, events) else Figure(),
+                judge_figure(cost.seconds, seconds) if is_whole_run(run_id, events) else Figure(),
                 _judge_sum(cost.without[1], cost.tokens, [s.tokens for s in whole]),
                 _judge_sum(cost.without[2], cost.usd, [s.usd for s in whole]),
             )
@@ -222,13 +222,14 @@ def _journal_name(run: FeatureRun) -> str:
     return run.layout.journal_file(run.feature.name).stem
 
 
-def _is_whole(run_id: str, events: Iterable[Event]) -> bool:
-    """Whether the time of a run is that of its work: no attempt was opened before it and none
-    after it, and nobody was waited for."""
+def is_whole_run(run_id: str, events: Iterable[Event]) -> bool:
+    """Whether the time of a run is that of its cells' work: no attempt was opened before it and
+    none after it, nobody was waited for, and no audit came after them."""
     mine = [event for event in events if event.run == run_id]
     line = make_timeline(mine)
     adopted = any(event.kind is EventKind.ATTEMPT_ADOPTED for event in mine)
-    return not adopted and not line.select_spans(SpanKind.APPROVAL, SpanKind.LIMIT)
+    audited = any(e.cell == AUDIT and e.kind is EventKind.ATTEMPT_STARTED for e in mine)
+    return not adopted and not audited and not line.select_spans(SpanKind.APPROVAL, SpanKind.LIMIT)
 
 
 def _judge_sum(without: int, spread: Spread | None, actual: Sequence[float | None]) -> Figure:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestr.plan.cost_forecast import BudgetRisk, CellCost, FeatureCost, Likeness, Spread
-from orchestr.spec.records import Feature
+from orchestr.spec.records import AUDIT, Feature
 from orchestr.views.terminal.plan import CellWork
 from orchestr.views.terminal.text import (
     format_count,
@@ -28,9 +28,8 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
     if not cost.cells:
         return []
     if not cost.history:
-        what = format_count(len(cost.cells), "cell")
         return [
-            f"forecast of {what}: no history at all: nothing can be forecast",
+            f"forecast of {_count_cells(cost.cells)}: no history at all: nothing can be forecast",
             "  after the first run: time, tokens and money of each cell, from its attempts",
         ]
     told = format_count(cost.history, "attempt")
@@ -49,9 +48,15 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
     foreign = cost.cells_of_others
     if foreign:
         names = ", ".join(cell.name for cell in foreign)
-        what = format_count(len(foreign), "cell")
-        lines.append(f"  no history: {what} at others' prices ({names})")
+        lines.append(f"  no history: {_count_cells(foreign)} at others' prices ({names})")
     return [*lines, *(f"warning: {words}" for words in map(risk_words, risks))]
+
+
+def _count_cells(cells: Sequence[CellCost]) -> str:
+    """The rows in words: the audit is none of the cells."""
+    works = sum(cell.name != AUDIT for cell in cells)
+    words = [format_count(works, "cell")] if works else []
+    return " and ".join([*words, "the audit"] if works < len(cells) else words)
 
 
 def scope_line(feature: Feature, work: Mapping[str, CellWork], cells: Iterable[str]) -> str:
