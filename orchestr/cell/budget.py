@@ -82,11 +82,29 @@ class FeatureBudget:
         }
         self._before = self.total_spending()
         self._own: dict[tuple[str, int | str], SpendingCap] = {}
+        self._phases: dict[tuple[str, int | str], str] = {}
 
-    def limit_attempt(self, cell: str, attempt: int, usd: float) -> None:
-        """This attempt may not take more than that, whatever others may."""
+    def limit_attempt(self, cell: str, attempt: int, usd: float, phase: str) -> None:
+        """This attempt may not take more than its phase gives it, whatever others may."""
         with self._lock:
             self._own[cell, attempt] = SpendingCap(usd)
+            self._phases[cell, attempt] = phase
+
+    def limiting_phase(self, cell: str, attempt: int | str | None) -> str | None:
+        """The phase whose own limit the attempt has reached, else None."""
+        if attempt is None:
+            return None
+        with self._lock:
+            own = self._own.get((cell, attempt), SpendingCap())
+            mine = self._spent.get((cell, attempt), Spending())
+        return self._phases[cell, attempt] if own.reached_figure(mine) is not None else None
+
+    def where_to_raise(self, cell: str, attempt: int | str | None) -> str:
+        """What a person may raise where a budget is reached, for a hint."""
+        phase = self.limiting_phase(cell, attempt)
+        if phase is not None:
+            return f"`budget_usd` of phase `{phase}`"
+        return "it ([limits] in orchestr.toml, --budget)"
 
     @property
     def has_limit(self) -> bool:
@@ -119,7 +137,8 @@ class FeatureBudget:
             own = self._own.get((cell, attempt), SpendingCap())
             figure = own.reached_figure(mine) or self._each.reached_figure(mine)
         if figure is not None:
-            what = f"attempt {attempt}"
+            phase = self.limiting_phase(cell, attempt)
+            what = f"phase `{phase}`" if phase is not None else f"attempt {attempt}"
             if isinstance(attempt, int) and attempt < 0:
                 what = f"plan {-attempt}"
             return f"the budget of {what} is reached: {figure}"

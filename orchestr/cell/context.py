@@ -39,7 +39,6 @@ if TYPE_CHECKING:  # `list` and a run with nothing to do need none of them
     from orchestr.git.repo import Repo
     from orchestr.state.registry import Registry
 
-OVER_BUDGET = "raise it ([limits] in orchestr.toml, --budget), then: orchestr run {}"
 ENDINGS = (EventKind.PHASE_FAILED, EventKind.CELL_BLOCKED, EventKind.RUN_FINISHED)
 GIT_RECORD = "git-commands.jsonl"  # in a cell's folder, see `orchestr.git.trace`
 ABORT = "abort"  # in a cell's folder: a request to stop that cell, see `orchestr abort`
@@ -381,7 +380,8 @@ class CellContext:
         """Raises PhaseFailed with the figure when nothing more may be started."""
         why = self.run.budget.reached_reason(self.cell.name, attempt)
         if why is not None:
-            raise self.fail(why, hint=OVER_BUDGET.format(self.name))
+            what = self.run.budget.where_to_raise(self.cell.name, attempt)
+            raise self.fail(why, hint=f"raise {what}, then: orchestr run {self.name}")
 
     def check_disk_room(self) -> None:
         """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""

@@ -188,6 +188,8 @@ def test_a_phase_can_be_run_forgotten_and_completed_by_name(workspace: MakeWorks
     assert ws.starts() == ["work low", "docs low", "docs low"]
     listed = ws.run("list", "--all", "demo").stdout
     assert "demo:low:generate" in listed
+    words = ws.run("completion", "--words", "--", "forget", "demo:low:d").stdout
+    assert words.split() == ["demo:low:docs"]
     assert "there is no phase 'docz'" in ws.run("run", "demo:low:docz", code=2).stderr
 
 
@@ -264,6 +266,9 @@ def test_what_stands_before_a_phase_is_not_made_again_with_it(workspace: MakeWor
         assert ws.starts()[before:] == [f"{name} low" for name in names]
         nothing_to_do(ws)
 
+    (ws.root / "prompts" / "docs.md").write_text("Write the docs, please.\n")
+    assert "please" in ws.run("accept", "demo:low", "--yes", code=0).stdout
+    runs()
     (ws.root / "prompts" / "docs.md").write_text("Write the same in other words.\n")
     runs("docs")  # it changes nothing
     does(ws, "docs", "echo more >> docs/page.md")
@@ -316,3 +321,23 @@ def test_a_prompt_that_cannot_be_read_is_found_before_anyone_is_paid(
     assert "specs/demo.yaml:" in said
     assert "prompts/docs.md is not in the workspace, and phase `docs` needs it" in said
     assert ws.starts() == []
+
+
+def test_the_budget_of_a_phase_ends_its_agent(workspace: MakeWorkspace) -> None:
+    """Half a dollar is spent by either; the author may, and the docs may not."""
+    docs = {"name": "docs", "prompt": "prompts/docs.md", "budget_usd": 0.4}
+    phases = ["implement", docs, "check", "publish"]
+    ws = house(workspace, phases, agent="c")
+    program = ws.root / "claude"
+    program.write_text(CLAUDE + '[ "$ORCHESTR_PHASE" != docs ] || exec sleep 600\n')
+    program.chmod(0o755)
+    ws.settings(agents={"c": {"kind": "claude", "program": str(program), "paid": False,
+                              "env": {"LOGGED": str(ws.log)}}})  # fmt: skip
+    said = both(ws.run("run", "demo", "--yes", code=1))
+    assert "the budget of phase `docs` is reached: $0.50 of $0.40" in said
+    assert "raise `budget_usd` of phase `docs`, then: orchestr run demo:low" in said
+    program.write_text(CLAUDE)
+    docs["budget_usd"] = 0.6
+    ws.spec({"low": {"phases": phases, "agent": "c"}})
+    ws.run("run", "demo", "--yes", code=0)
+    assert [line.split(":")[0] for line in ws.starts()] == ["work", "docs", "docs"]

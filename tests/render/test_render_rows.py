@@ -59,6 +59,15 @@ def test_wide_terminals_show_whole_addresses(columns: int) -> None:
     assert lines[2].endswith("Editing lib/ocrypto/mlkem.go and its test")
 
 
+def test_a_phase_of_ones_own_is_named_while_it_works() -> None:
+    works = [
+        event(EventKind.PHASE_STARTED, "java-sdk", "generate"),
+        event(EventKind.ATTEMPT_OPENED, "java-sdk", "generate", 2, agent="phase:generate"),
+        event(EventKind.ATTEMPT_STARTED, "java-sdk", "generate", 2, pid=1),
+    ]
+    assert draw(80, 24, *works)[3].startswith(" ▶ java-sdk          generate ")
+
+
 def test_a_cell_that_waits_for_a_slot_is_queued() -> None:
     queued = [
         event(EventKind.PHASE_STARTED, "java-sdk", "implement"),

@@ -112,7 +112,7 @@ def begin_own_attempt(
         ctx.emit(EventKind.ATTEMPT_OPENED, phase=phase.name, attempt=attempt.number, key=key,
                  agent=agent, model=attempt.model, start=start)  # fmt: skip
     if phase.budget_usd is not None:
-        ctx.run.budget.limit_attempt(ctx.cell.name, attempt.number, phase.budget_usd)
+        ctx.run.budget.limit_attempt(ctx.cell.name, attempt.number, phase.budget_usd, phase.name)
     if not (attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)
         ensure_upstreams(ctx)

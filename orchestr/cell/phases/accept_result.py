@@ -1,7 +1,8 @@
 """Let a cell's result stand under an edited spec: no agent is paid for a corrected word.
 
 A person answers for it, by name in the journal. Only what an agent was asked for is accepted (the
-inputs of `plan` and `implement`); changed checks and reviewers run in the next run, and the pull
+inputs of `plan` and `implement`; of a phase of one's own its prompt, agent and model, not another
+definition); changed checks and reviewers run in the next run, and the pull
 request gets its new text there. What the commits may touch is looked at again.
 
 What survives a crash: the journal has the line first, and `implement.toml`, which makes the result
@@ -10,6 +11,7 @@ count, is written last. Until then the cell is as stale as before, and it is don
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestr.cell.agent.plan_prompt import read_plan
@@ -17,18 +19,20 @@ from orchestr.cell.approval import carry_approval, plan_digest
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, former_value, input_changes, save_inputs
 from orchestr.cell.input_nodes import GIT
-from orchestr.cell.inputs import attempt_key, plan_key
+from orchestr.cell.inputs import attempt_key, own_key, plan_key
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.proof.prove_cell_head import prove_cell_head
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.git.repo import CommitId
+from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.phases import Action, Gate, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
 from orchestr.state.results import (
     ImplementOutcome,
     ImplementRecord,
+    OwnResult,
     PlanRecord,
     WorktreeMarker,
 )
@@ -45,6 +49,7 @@ class StaleResult:
     done: ImplementRecord
     planned: PlanRecord | None
     changes: tuple[InputChange, ...]
+    own: tuple[OwnPhase, ...] = ()  # phases of one's own whose prompt, agent or model was edited
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ def find_stale_result(ctx: CellContext) -> StaleResult | None:
         planned is not None and planned.key == plan_key(ctx, marker)
     )
     why = phase_module(Phase.WORKTREE).reason_to_run(ctx)
-    if why is None and done.key == key and is_planned:
+    own = tuple(phase for phase in ctx.cell.own_phases if _is_reworded(ctx, phase))
+    if why is None and done.key == key and is_planned and not own:
         return None
     if why is None and done.base != marker.base:
         why = f"it was built on {done.base[:12]}, and its base is {marker.base[:12]} now"
@@ -92,11 +98,22 @@ def find_stale_result(ctx: CellContext) -> StaleResult | None:
         )
     _refuse_foreign_paths(ctx, done)
     _refuse_edited_plan(ctx, planned)
-    return StaleResult(marker, done, planned, _read_changes(ctx))
+    return StaleResult(marker, done, planned, _read_changes(ctx, own), own)
 
 
-def _read_changes(ctx: CellContext) -> tuple[InputChange, ...]:
-    found = (change for phase in ACCEPTED for change in input_changes(ctx, phase))
+def _is_reworded(ctx: CellContext, phase: OwnPhase) -> bool:
+    """Whether the result of a phase of one's own is there, and nothing but its words, agent or
+    model were edited since, as far as its inputs are known."""
+    result = OwnResult.read(ctx.dir, phase.name)
+    if phase.prompt is None or result is None or result.key == own_key(ctx, phase):
+        return False
+    changes = input_changes(ctx, phase.name)
+    return bool(changes) and {c.field for c in changes} <= {phase.prompt, "agent", "model"}
+
+
+def _read_changes(ctx: CellContext, own: Sequence[OwnPhase]) -> tuple[InputChange, ...]:
+    phases = (*ACCEPTED, *(phase.name for phase in own))
+    found = (change for phase in phases for change in input_changes(ctx, phase))
     return tuple({c.field: c for c in found if c.origin != GIT}.values())
 
 
@@ -134,9 +151,11 @@ def _refuse_edited_plan(ctx: CellContext, planned: PlanRecord | None) -> None:
 
 def accept_result(ctx: CellContext, found: StaleResult, by: Acceptor) -> None:
     """Write the keys of the edited spec into the cell's records. The caller holds the lease."""
+    own = _list_standing(ctx, found)
+    names = (*ACCEPTED, *(phase.name for phase in own))
     ctx.emit(
         EventKind.CELL_ACCEPTED,
-        phases=[str(phase) for phase in ACCEPTED if phase in ctx.cell.task_phases],
+        phases=[str(phase) for phase in ctx.cell.task_phases if phase in names],
         changes=[[c.phase, c.field, c.old, c.new] for c in found.changes],
         head=found.done.head, name=by.name, email=by.email, user=by.user, reason=by.reason or None,
     )  # fmt: skip
@@ -151,9 +170,25 @@ def accept_result(ctx: CellContext, found: StaleResult, by: Acceptor) -> None:
     newest = attempts.newest_attempt_at(ctx.dir)
     if newest is not None and newest.key == found.done.key:
         attempts.write_attempt(ctx.dir, replace(newest, key=key))
-    for phase in ACCEPTED:
-        save_inputs(ctx, phase)
+    for phase in own:  # after the plan, which some of them read
+        result = OwnResult.read(ctx.dir, phase.name)
+        if result is not None:
+            replace(result, key=own_key(ctx, phase)).write(ctx.dir, phase.name)
+    for name in names:
+        save_inputs(ctx, name)
     replace(found.done, key=key).write(ctx.dir)
+
+
+def _list_standing(ctx: CellContext, found: StaleResult) -> list[OwnPhase]:
+    """The phases of one's own that are not to be done again: what was reworded, and what is for
+    this spec already."""
+    standing = []
+    for phase in ctx.cell.own_phases:
+        result = OwnResult.read(ctx.dir, phase.name)
+        valid = result is not None and result.key == own_key(ctx, phase)
+        if valid or phase in found.own:
+            standing.append(phase)
+    return standing
 
 
 def acceptance_hint(ctx: CellContext) -> str | None:
