@@ -286,7 +286,11 @@ def _print_summary(
 
     if as_json:
         return
-    built = sum(e.kind is EventKind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
+    built = sum(
+        e.kind is EventKind.AUDIT_DONE
+        or (e.kind is EventKind.PHASE_DONE and bool(e.data.get("made")))
+        for e in happened
+    )
     write_stdout_safely(summarize_run(goals, built, code))
 
 
