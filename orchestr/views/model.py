@@ -116,10 +116,14 @@ class FeatureStatus:
 
     @property
     def state(self) -> FeatureState:
-        """The state of the whole: its cells, and what they come to together."""
+        """The state of the whole: its cells, and what they come to together. A feature with an
+        audit is not done before it is made."""
         state = summarize_states(self.cell_state(c.name) for c in self.plan.cells)
         at_rest = state in (FeatureState.DONE, FeatureState.PARTIAL, FeatureState.ROLLED_BACK)
-        return FeatureState.FAILED if at_rest and self.is_red_together else state
+        if at_rest and self.is_red_together:
+            return FeatureState.FAILED
+        unmade = self.audit is not None and not self.audit.verdict
+        return FeatureState.PARTIAL if unmade and state is FeatureState.DONE else state
 
     @property
     def is_red_together(self) -> bool:

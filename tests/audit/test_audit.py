@@ -148,7 +148,9 @@ def test_a_feature_does_not_land_without_its_audit(tmp_path: Path) -> None:
     assert "none that orchestr wrote" in refused.stderr, both(refused)
     assert "audit: not made for these heads; the last one was failed" in refused.stderr
     assert f"orchestr land {FEATURE} --allow-red" in refused.stderr
-    assert not file.exists() and read_status(house)["audit"]["verdict"] in (None, "")
+    state = read_status(house)
+    assert not file.exists() and state["audit"]["verdict"] is None
+    assert state["state"] == "partial"  # all cells are done, the whole is not
     house.run("run", FEATURE, code=1)  # made again, from the answers that were paid for
     assert (read_record(house)["verdict"], len(house.starts())) == ("failed", 2)
 

@@ -172,3 +172,14 @@ def test_exports_are_whole_words_in_the_files(
 ) -> None:
     result = ask(files, kind="exports", paths=["api/*.proto"], names=["Search", "Day"])
     assert (result.passed, result.detail) == (detail is None, detail or "2 in api/*.proto")
+
+
+def test_a_link_out_of_the_worktree_exports_nothing(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("Search\n")
+    for place in (tmp_path / "outside", Path("/dev/zero")):
+        link = tmp_path / "tree" / "api.txt"
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(place)
+        result = ask(kind="exports", paths=["api.txt"], names=["Search"])
+        assert (result.passed, result.detail) == (False, "missing in api.txt: Search")
