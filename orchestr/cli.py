@@ -20,7 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb. Returns the exit code (`orchestr.errors.ExitCode`)."""
     _open_closed_streams()
     with guard_streams():
-        return _run_words(list(sys.argv[1:] if argv is None else argv))
+        try:
+            code = _run_words(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has seen enough
+            from orchestr.views.terminal.output import silence_stdout
+
+            silence_stdout()
+            return 0
+        return code
 
 
 def _run_words(words: list[str]) -> int:
@@ -68,6 +76,7 @@ def _report_unknown_verb(word: str) -> int:
 
 
 def _run_verb(words: list[str]) -> int:
+    from doit.cmd_help import Help
     from doit.doit_cmd import DoitMain
     from doit.plugin import PluginDict, PluginEntry
 
@@ -75,6 +84,18 @@ def _run_verb(words: list[str]) -> int:
     from orchestr.run.workspace import Session
     from orchestr.tasks.loader import FeatureTaskLoader
     from orchestr.views.terminal.output import report_error, silence_stdout
+
+    class HelpVerb(Help):  # type: ignore[misc]
+        """doit's, for whose reader a closed pipe is no fault: doit would print a traceback."""
+
+        name = "help"
+
+        def execute(self, params: Any, args: list[str]) -> int:
+            try:
+                return int(super().execute(params, args) or 0)
+            except BrokenPipeError:
+                silence_stdout()
+                return 0
 
     class ForeignVerb(PluginEntry):  # type: ignore[misc]
         """A verb of another package; doit loads the one that is asked for."""
@@ -97,9 +118,7 @@ def _run_verb(words: list[str]) -> int:
             if words[0] not in found:  # another package's verb, or `help` of one
                 for verb in VERBS.foreign_names:
                     found[verb] = ForeignVerb("COMMAND", verb, "")
-            from doit.cmd_help import Help
-
-            found["help"] = Help
+            found["help"] = HelpVerb
             return found
 
     config = {"BACKEND": {"orchestr": "orchestr.tasks.database:WriteThroughDB"}}

@@ -46,7 +46,7 @@ class Plan(PlainVerb):
     """Shows what `run` would do; starts nothing, and asks the origins only whether they would
     take what it would make."""
 
-    doc_purpose = "show order, bases, and what would run and why"
+    doc_purpose = "show order, bases, what would run and why, and what it takes"
     doc_usage = "FEATURE[:CELL] ..."
     help_group = "build"
     only_reads = True

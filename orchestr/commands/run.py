@@ -47,6 +47,7 @@ from orchestr.views.live.choose import make_progress
 from orchestr.views.terminal.output import print_stderr, write_stdout_safely
 
 FOLLOWED = (ExitCode.DONE, ExitCode.FAILED)  # ends of a run after which it can be followed
+ONE_STUB, STUB_HINT = "--stub plays one feature, and nothing else", "orchestr run FEATURE --stub"
 MOST_THREADS = 200  # doit needs 20 s for 1 s jobs at 1,000 threads (doit-facts)
 
 
@@ -91,6 +92,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             raise UsageError("which feature?", hint=f"orchestr run FEATURE; features: {known}")
         ours, theirs = loader.split_words(args)
         ours += loader.required_feature_tasks(theirs)
+        _check_stub_options(params, stands_alone=bool(ours) and not theirs)
         if not ours:
             drafts = [word for word in theirs if word.startswith(DRAFT_PREFIX)]
             if drafts:
@@ -109,7 +111,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
                 hint="orchestr run spec:NAME, orchestr approve spec:NAME, orchestr run NAME",
             )
         if params["stub"]:
-            return self._play_stub(session, loader, ours, theirs, params)
+            return self._play_stub(session, loader, ours, params)
         code = self._build_targets(session, loader, ours, theirs, params)
         if not params["follow"] or params["dry_run"] or code not in FOLLOWED:
             return code
@@ -125,15 +127,14 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         session: Session,
         loader: FeatureTaskLoader[Session],
         words: Sequence[str],
-        theirs: Sequence[str],
         params: Any,
     ) -> int:
         """Build a copy of the feature with stub agents, in the same process: a kill ends both."""
         from orchestr.run.stub_workspace import hold_stub, remove_stub
 
         features = list(dict.fromkeys(t.feature for t in session.parse_targets(words)))
-        if theirs or len(features) != 1 or params["follow"]:
-            raise UsageError("--stub plays one feature", hint="orchestr run FEATURE --stub")
+        if len(features) != 1:
+            raise UsageError(ONE_STUB, hint=STUB_HINT)
         create_state_dirs(session.layout)
         with hold_stub(session.load_run(features[0]), os.environ) as folder:
             stub = Session(folder)
@@ -263,6 +264,15 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
         return int(exit_code)
 
 
+def _check_stub_options(params: Any, *, stands_alone: bool) -> None:
+    """Raises UsageError rather than start something real for a user who asked for a stub.
+    ``stands_alone``: only features are named."""
+    if params["stub"] and (params["follow"] or not stands_alone):
+        raise UsageError(ONE_STUB, hint=STUB_HINT)
+    if params["remove_stub"] and not params["stub"]:
+        raise UsageError("--remove-stub goes with --stub", hint=f"{STUB_HINT} --remove-stub")
+
+
 def no_landing() -> bool:
     """For a run that leaves its pull requests open."""
     return False
@@ -276,7 +286,11 @@ def _print_summary(
 
     if as_json:
         return
-    built = sum(e.kind is EventKind.PHASE_DONE and bool(e.data.get("made")) for e in happened)
+    built = sum(
+        e.kind is EventKind.AUDIT_DONE
+        or (e.kind is EventKind.PHASE_DONE and bool(e.data.get("made")))
+        for e in happened
+    )
     write_stdout_safely(summarize_run(goals, built, code))
 
 

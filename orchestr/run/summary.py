@@ -17,7 +17,8 @@ from orchestr.views.terminal.summary import summary_text
 
 
 def summarize_run(goals: Sequence[FeatureGoals], built: int, code: ExitCode) -> str:
-    """The text for all features of a run; ``built`` counts the phases that made something.
+    """The text for all features of a run; ``built`` counts the phases that made something,
+    and the audits.
 
     When doit found all up to date, no result file is read again: with 1,000 cells that would
     cost more than the rest of the run.

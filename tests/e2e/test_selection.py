@@ -312,13 +312,25 @@ def test_json_events_are_lines_and_nothing_else(fresh: Workspace) -> None:
 @pytest.mark.parametrize("program", ["orchestr", "doit"])
 def test_a_closed_pipe_is_no_fault(built: Workspace, words: str, program: str) -> None:
     built.run("forget", "demo:c:check", code=0)
+    run_without_reader(built, program, *words.split())
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "help run"])
+def test_a_closed_pipe_is_no_fault_of_help(built: Workspace, words: str) -> None:
+    run_without_reader(built, "orchestr", *words.split())
+
+
+def run_without_reader(built: Workspace, program: str, *words: str) -> None:
+    """Run a program whose stdout is closed: exit 0, without fuss."""
+    reader, stdout = os.pipe()
+    os.close(reader)
     child = Process(
-        [sys.executable, "-m", program, *words.split()],
+        [sys.executable, "-m", program, *words],
         cwd=built.root, env=built.env(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=stdout, stderr=subprocess.PIPE,
     )  # fmt: skip
-    assert child.stdout is not None and child.stderr is not None
-    child.stdout.close()
+    os.close(stdout)
+    assert child.stderr is not None
     said = child.stderr.read().decode()
     child.stderr.close()
     assert child.wait(60) == 0, said

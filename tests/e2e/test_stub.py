@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from orchestr.process.tree import list_attempt_processes
 from tests.conftest import git, write
 from tests.e2e.conftest import MakeWorkspace
@@ -98,3 +100,14 @@ def test_a_killed_stub_leaves_nothing_and_the_next_begins_again(workspace: MakeW
     assert picture(ws) == before
     ws.run("run", "demo", code=0)
     assert ws.log.read_text() == "a 1\n", "the real run starts from nothing"
+
+
+@pytest.mark.parametrize(
+    "words", [("demo", "--remove-stub"), ("spec:demo", "--stub"), ("repo:app", "--stub")]
+)
+def test_nothing_real_starts_where_a_stub_was_asked_for(
+    workspace: MakeWorkspace, words: tuple[str, ...]
+) -> None:
+    ws = workspace(cells={"a": {}})
+    assert "orchestr run FEATURE --stub" in ws.run("run", *words, code=2).stderr
+    assert not ws.starts() and not (ws.root / ".orchestr" / "worktrees").exists()

@@ -38,6 +38,12 @@ _FAILED = (CellState.FAILED, CellState.MERGE_CONFLICT, CellState.NEEDS_PERSON)
 _STATE_COLUMNS = len("merge conflict") + 2
 
 
+def _was_audited(status: FeatureStatus) -> bool:
+    """Whether the newest run made the audit of the feature."""
+    started = status.view.run_started_at
+    return bool(started and status.audit is not None and status.audit.at >= started)
+
+
 def summary_text(
     features: Sequence[FeatureStatus],
     *,
@@ -48,7 +54,7 @@ def summary_text(
 ) -> str:
     """The end of a run. ``selected``: (feature, cell) pairs the run was about; None means all.
 
-    A run that touched no cell and found all of them done says so in one line.
+    A run that touched no cell, audited nothing and found all of them done says so in one line.
     """
     shown = [
         (status, cell.name)
@@ -56,9 +62,8 @@ def summary_text(
         for cell in status.plan.cells
         if selected is None or (status.feature.name, cell.name) in selected
     ]
-    if not any(_was_touched(s, n) for s, n in shown) and all(
-        s.cell_state(n).is_good and not s.is_red_together for s, n in shown
-    ):
+    moved = any(_was_touched(s, n) for s, n in shown) or any(map(_was_audited, features))
+    if not moved and all(s.cell_state(n).is_good and not s.is_red_together for s, n in shown):
         ready = [n for s, n in shown if s.cell_state(n) is not CellState.IGNORED]
         left = len(shown) - len(ready)
         note = f", {left} ignored" if left else ""
