@@ -360,7 +360,7 @@ def make_log_finder(runs: dict[str, FeatureRun]) -> Any:
 
     def find_log(feature: str, cell: str) -> str | None:
         ctx = runs[feature].cell_context(cell)
-        newest = attempts.current_attempt(ctx.dir) or attempts.newest_plan(ctx.dir)
+        newest = attempts.latest_work(ctx.dir)
         return str(attempts.attempt_folder(ctx.dir, newest.number) / TRANSCRIPT) if newest else None
 
     return find_log

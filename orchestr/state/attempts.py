@@ -164,6 +164,12 @@ def current_attempt(cell_dir: Path) -> Attempt | None:
     return plan if plan is not None and plan.is_open else newest_attempt(cell_dir)
 
 
+def latest_work(cell_dir: Path) -> Attempt | None:
+    """What was begun last, a plan or an attempt. Phases of one's own may stand before a plan."""
+    found = [one for one in (newest_plan(cell_dir), newest_attempt(cell_dir)) if one is not None]
+    return max(found, key=lambda one: one.opened_at, default=None)
+
+
 def iter_attempts(cell_dir: Path) -> Iterator[Attempt]:
     """All attempts that have a record, oldest first."""
     for number in attempt_numbers(cell_dir):

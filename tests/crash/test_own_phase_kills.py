@@ -24,8 +24,8 @@ esac
 GENERATE = {"name": "generate", "run": ["cp", "low.txt", "made.txt"]}
 DOCS = {"name": "docs", "prompt": "docs.md", "when": "classify['risk'] > 2"}
 CLASSIFY = {"name": "classify", "prompt": "docs.md", "output": "verdict.json"}
-# A result before the one that it moves, and the output before its result.
-WRITTEN = ("classify.json", "docs.toml")
+# The move and the result before the one that they move, and the output before its result.
+WRITTEN = ("classify.json", "docs.toml", "phase-moves.json")
 CELLS = {"low": {"phases": ["implement", GENERATE, CLASSIFY, DOCS, "check", "publish"]}}
 
 
@@ -43,7 +43,7 @@ def test_a_kill_at_any_step_pays_no_agent_twice(tmp_path: Path) -> None:
     begun = next(n for n, at in enumerate(steps) if "generate" in at)
     written = [step for step in steps[begun:] if step.split()[1] in WRITTEN]
     cases = points(written, "write:after") + points(steps[begun:], "commit:after")[-1:]
-    assert len(cases) == 3
+    assert len(cases) == 4
 
     def act(house: House, at: str) -> None:
         house.kill_at(at, "run", FEATURE)
@@ -52,6 +52,8 @@ def test_a_kill_at_any_step_pays_no_agent_twice(tmp_path: Path) -> None:
         assert names == ["classify", "docs", "work"], (at, house.starts())
         assert house.trees() == wanted, at
         assert len(house.prs()) == 1
+        house.run("run", FEATURE, code=0)
+        assert len(house.starts()) == 3, "what moved the result is known"
         house.sound()
 
     at_each(cases, tmp_path, act, make=build)

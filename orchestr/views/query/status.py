@@ -87,7 +87,8 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
     orphan = newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
     if orphan and state is CellState.PENDING:
         shown = CellState.RUNNING
-    log = attempts.attempt_folder(ctx.dir, newest.number) / "transcript.jsonl" if newest else None
+    latest = attempts.latest_work(ctx.dir)
+    log = attempts.attempt_folder(ctx.dir, latest.number) / "transcript.jsonl" if latest else None
     return CellFacts(
         base=marker.base_ref if marker else None,
         head=head.head if head else None,
