@@ -110,7 +110,7 @@ def test_every_finding_has_one_fate_and_no_repair_is_without_evidence(
 def test_the_loop_ends(audits: list[list[Finding]], cells: list[CellScope], most: int) -> None:
     """Whatever each audit finds: so many rounds and repairs at most, then it is over."""
     state, rounds, repairs = SeriesState(), 0, 0
-    for found in audits * 3:
+    for found in audits * (MOST_REPAIRS + 1):  # one more than there are repairs, at the least
         made = decide(found, cells, state, most_rounds=most)
         check_all(found, cells, made)
         if not made.owners:
