@@ -163,15 +163,15 @@ def check_ref(value: str, what: str = "a base") -> str:
     return value
 
 
-def check_glob(value: str) -> str:
-    """A place in the repository, or a pattern for places, that leads nowhere else."""
-    hint = "patterns are relative to the repository, like src/api/** or docs/*.md"
+def check_glob(value: str, place: str = "repository") -> str:
+    """A path in the repository (``place``), or a pattern for paths, that leads nowhere else."""
+    hint = f"patterns are relative to the {place}, like src/api/** or docs/*.md"
     text = check_line(value)
     parts = text.split("/")
     if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
         raise BadValue(f"{quote_value(value)} is not relative", hint)
     if ".." in parts:
-        raise BadValue(f"{quote_value(value)} leaves the repository", hint)
+        raise BadValue(f"{quote_value(value)} leaves the {place}", hint)
     if "." in parts or "\\" in text or text.startswith(("!", "#")) or "" in parts[:-1]:
         raise BadValue(f"{quote_value(value)} is not a plain pattern", hint)
     if ".git" in parts:

@@ -88,7 +88,7 @@ def _check_text(value: Any) -> str:
 
 
 def _check_file(value: Any) -> str:
-    return check_glob(_check_text(value))
+    return check_glob(_check_text(value), "workspace")
 
 
 def _check_author(value: Any) -> str:

@@ -186,3 +186,10 @@ def test_heads_that_the_landing_makes_are_not_audited_again(tmp_path: Path) -> N
     landed = house.run("land", FEATURE, code=0)
     assert "audit: passed before the landing changed core" in landed.stderr, both(landed)
     assert house.starts().count("audit by eve") == 1
+
+
+def test_a_repair_that_needs_a_contract_changed_says_so(tmp_path: Path) -> None:
+    asks = 'echo moin > greeting.txt; [ -z "$ORCHESTR_ROUND" ] || echo "ORCHESTR amend a.txt: v2"\n'
+    house = audited(tmp_path / "w", work={CORE: asks}, cells=ALONE)
+    red = house.run("run", FEATURE, code=1)
+    assert "nothing was handed over; put it into the todo" in red.stderr, both(red)

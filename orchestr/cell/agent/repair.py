@@ -73,7 +73,15 @@ def carry_out_repair(
     attempt = attempts.reopen(ctx.dir, attempt, str(phase))
     try:
         _resume_author(ctx, attempt, marker, record)
-        drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
+        ended = drive_agent(ctx, author_work(ctx, attempt, phase, round=record.number))
+        if (
+            ended.amend is not None
+        ):  # only an attempt is blocked on a contract, and goes on after it
+            ctx.emit(
+                EventKind.CELL_WARNED, phase=phase, attempt=attempt.number,
+                reason=f"its repair needs a contract of another cell changed ({ended.amend}): "
+                "nothing was handed over; put it into the todo of the contract's owner",
+            )  # fmt: skip
         put_back_upstreams(ctx)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
