@@ -295,7 +295,9 @@ def _values_from_files(ctx: CellContext, phase: str) -> dict[str, tuple[str, Any
             if marker is None:
                 return {}
             upstreams = {f"upstream {n}": (UPSTREAM, t) for n, t in marker.upstreams.items()}
-            return {"base_commit": (GIT, marker.base), **upstreams}
+            found = outputs_before(ctx, Phase(phase))
+            outputs = {f"result of {n}": (GIT, value) for n, value in found.items()}
+            return {"base_commit": (GIT, marker.base), **upstreams, **outputs}
         case Phase.PUBLISH:
             head = ctx.read_head()
             return {"head": (GIT, head.head if head else None)}

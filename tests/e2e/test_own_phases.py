@@ -341,3 +341,13 @@ def test_the_budget_of_a_phase_ends_its_agent(workspace: MakeWorkspace) -> None:
     ws.spec({"low": {"phases": phases, "agent": "c"}})
     ws.run("run", "demo", "--yes", code=0)
     assert [line.split(":")[0] for line in ws.starts()] == ["work", "docs", "docs"]
+
+
+def test_why_the_work_is_done_again_names_the_output(workspace: MakeWorkspace) -> None:
+    ws = house(workspace, [CLASSIFY, "implement", "check", "publish"])
+    ws.run("run", "demo", code=0)
+    does(ws, "classify", """echo '{"risk": 4}'""")
+    ws.run("run", "demo:low:classify", "--force", code=0)
+    ws.run("run", "demo", code=0)
+    assert ws.starts() == ["classify low", "work low", "classify low", "work low"]
+    assert "result of classify" in ws.run("explain", "demo:low").stdout
