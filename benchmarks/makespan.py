@@ -145,7 +145,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
     from orchestr.state import results as r
     from orchestr.state.events import Event, EventKind
     from orchestr.state.journal import utc_timestamp
-    from orchestr.tasks import generate
+    from orchestr.tasks import generate, outside_changes
     from orchestr.tasks.finish_feature import write_links
 
     cells = "".join(
@@ -200,7 +200,7 @@ def ours(dag: Dag, root: Path, *, known: bool) -> Clock:
         write_links(run, {})
 
     patches: tuple[tuple[Any, str, Any], ...] = (
-        (generate, "phase_module", phase_module),
+        (outside_changes, "phase_module", phase_module),
         (run_phase, "phase_module", phase_module),
         (generate, "finish_feature", finish),
         (input_changes, "save_inputs", lambda ctx, phase: None),

@@ -114,8 +114,11 @@ def test_the_hint_names_an_agent_of_another_provider(workspace: Make) -> None:
     ws = reviewed(workspace, "sh", "eve")
     done = ws.run("plan", FEATURE, code=0)
     assert "reviewer sh is of the author's provider, sh" in both(done)
-    assert "reviewers: [{agent: eve}]" in both(done)
     assert "reviewer eve" not in both(done)
+    assert "set up an agent of another provider" in both(done), "a script judges what it knows"
+    eve = {"kind": "command", "run": ["sh", "reviewer.sh"]}
+    ws.settings(agents={"default": "sh", "eve": eve, "other": {"kind": "claude"}})
+    assert "reviewers: [{agent: other}]" in both(ws.run("plan", FEATURE, code=0))
 
 
 def test_a_reviewer_that_cannot_start_stops_the_run_before_it_begins(workspace: Make) -> None:
