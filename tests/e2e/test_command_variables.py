@@ -1,7 +1,7 @@
 """docs/agents.md names every variable that a command agent finds, and no other one.
 
 Real attempts of every sort write down the names that they see: a first one, one with an upstream
-and ports, a plan, a repair, a review.
+and ports, a plan, a repair, a review, an audit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "agents.md"
 OURS = re.compile(r"(ORCHESTR_|PORT_RANGE_)\w+|(BACKEND|FRONTEND)_PORT")
 AGENT = """\
 env | cut -d= -f1 > "$SEEN/$ORCHESTR_CELL.${ORCHESTR_ROLE:-author}.$$"
-if [ "${ORCHESTR_ROLE:-}" = reviewer ]; then
+if [ -n "${ORCHESTR_STATEMENTS:-}" ]; then
+    echo '{"findings": [{"statement": "1", "state": "passed", "evidence": "I looked"}]}'
+elif [ "${ORCHESTR_ROLE:-}" = reviewer ]; then
     echo '{"issues": []}'
 elif [ -n "${ORCHESTR_PLAN_FILE:-}" ]; then
     echo "Change a file." > "$ORCHESTR_PLAN_FILE"
@@ -61,6 +63,7 @@ def test_the_table_names_what_attempts_of_every_sort_see(workspace: MakeWorkspac
             },
         },
         agent=AGENT,
+        auditors=[{"agent": "sh"}],
     )
     seen = ws.root / "seen"
     seen.mkdir()
@@ -71,7 +74,9 @@ def test_the_table_names_what_attempts_of_every_sort_see(workspace: MakeWorkspac
     kinds = {path.name.rpartition(".")[0]: 0 for path in seen.iterdir()}
     for path in seen.iterdir():
         kinds[path.name.rpartition(".")[0]] += 1
-    assert kinds == {"low.author": 2, "high-up.author": 2, "high-up.reviewer": 1}
+    assert kinds == {
+        "low.author": 2, "high-up.author": 2, "high-up.reviewer": 1, "audit.reviewer": 1,
+    }  # fmt: skip
     names = {name for path in seen.iterdir() for name in path.read_text().split()}
     names = {name.replace("_LOW_", "_<CELL>_") for name in names if OURS.fullmatch(name)}
     assert names == documented()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestr.audit.record import AuditRecord, write_audit
+from orchestr.codec import decode
 from orchestr.commands.base.approve_draft import approve_draft
 from orchestr.errors import UsageError
 from orchestr.run.workspace import Session
@@ -215,7 +217,7 @@ def test_from_issues_and_reviews(tmp_path: Path) -> None:
          "places": [{"repo": "web", "path": "web.txt"}]},
         {"source": "eve", "statement": "keys open", "state": "passed"},
     ]}  # fmt: skip
-    (tmp_path / ".orchestr/cells/keys/audit.json").write_text(json.dumps(audit))
+    write_audit(Session(tmp_path).load_run("keys"), decode(audit, AuditRecord))
     ws.run("draft", "keys", "--from", "audit", code=0)
     prompt = (ws.agents / "prompt.1").read_text()
     assert "> ## keys last\n>\n> failed, by eve\n>\n> Where: web/web.txt\n" in prompt
