@@ -56,14 +56,13 @@ class OwnStep(StrEnum):
 
     KEEP = "keep"  # the result is for these inputs
     CANNOT = "cannot"  # what it works on is not there
-    PASS = "pass"  # its `when:` is false, or the result is not ours to change
-    WORK = "work"  # go on with the open try, or begin one
+    WORK = "work"  # go on with the open try, or begin one; passed over where `when:` is false
 
 
 @dataclass(frozen=True, slots=True)
 class OwnInputs:
-    """``given`` is what it works on, ``is_current`` whether its result is of that. ``passed``: why
-    it is passed over, as far as that is known. ``has_output``: its JSON is there as written."""
+    """``given`` is what it works on, ``is_current`` whether its result is of that.
+    ``has_output``: its JSON is there as written."""
 
     key: str
     given: str | None = None
@@ -71,7 +70,6 @@ class OwnInputs:
     is_current: bool = False
     has_output: bool = True
     open_attempt: Attempt | None = None
-    passed: str | None = None
 
 
 def decide(inputs: OwnInputs) -> Decision[OwnStep]:
@@ -79,9 +77,7 @@ def decide(inputs: OwnInputs) -> Decision[OwnStep]:
     why = _reason(inputs)
     if why is None:
         return Decision(OwnStep.KEEP, None)
-    if inputs.given is None:
-        return Decision(OwnStep.CANNOT, why)
-    return Decision(OwnStep.PASS if inputs.passed is not None else OwnStep.WORK, why)
+    return Decision(OwnStep.CANNOT if inputs.given is None else OwnStep.WORK, why)
 
 
 def _reason(inputs: OwnInputs) -> str | None:
