@@ -74,13 +74,13 @@ class OwnInputs:
 
 def decide(inputs: OwnInputs) -> Decision[OwnStep]:
     """What the phase does now and why. Pure."""
-    why = _reason(inputs)
+    why = _find_reason_to_run(inputs)
     if why is None:
         return Decision(OwnStep.KEEP, None)
     return Decision(OwnStep.CANNOT if inputs.given is None else OwnStep.WORK, why)
 
 
-def _reason(inputs: OwnInputs) -> str | None:
+def _find_reason_to_run(inputs: OwnInputs) -> str | None:
     result, newest = inputs.result, inputs.open_attempt
     if inputs.given is None:
         return "there is nothing to work on yet"
@@ -107,7 +107,7 @@ class OwnPhaseModule:
 
     def run(self, ctx: CellContext) -> PhaseResult:
         """Make its result. Raises PhaseFailed with the reason, Interrupted when stopped."""
-        return _run(ctx, find_phase(ctx, self.name))
+        return _run_own_phase(ctx, find_phase(ctx, self.name))
 
 
 def _read_inputs(ctx: CellContext, phase: OwnPhase) -> OwnInputs:
@@ -172,7 +172,7 @@ def _find_reason_to_pass(ctx: CellContext, phase: OwnPhase) -> str | None:
     return None if found else f"{phase.when} is false"
 
 
-def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
+def _run_own_phase(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
     inputs = _read_inputs(ctx, phase)
     decision = decide(inputs)
     if decision.step is OwnStep.KEEP:
@@ -190,7 +190,7 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
         result = replace(result, outcome=OwnOutcome.SKIPPED, reason=passed)
         result.write(ctx.dir, phase.name)
         return PhaseResult.built(why, outcome=str(result.outcome), reason=passed)
-    result = _work(ctx, phase, inputs, given)
+    result = _carry_out_try(ctx, phase, inputs, given)
     return PhaseResult.built(
         why,
         attempt=result.attempt,
@@ -200,7 +200,7 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
     )
 
 
-def _work(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> OwnResult:
+def _carry_out_try(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> OwnResult:
     """Begin or go on with a try, and write down what it made."""
     from orchestr.cell.agent.own_attempt import (
         begin_own_attempt,

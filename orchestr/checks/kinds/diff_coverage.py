@@ -104,8 +104,8 @@ def compare_lines(
         missed = tuple(sorted(n for n, times in counts.items() if times <= 0))
         if missed:
             uncovered[path] = missed
-    sorts = {_suffix(path) for path in lines}
-    unknown = [p for p in sorted(added) if added[p] and p not in lines and _suffix(p) in sorts]
+    sorts = {_find_suffix(path) for path in lines}
+    unknown = [p for p in sorted(added) if added[p] and p not in lines and _find_suffix(p) in sorts]
     return DiffCoverage(known, uncovered, tuple(unknown))
 
 
@@ -144,7 +144,7 @@ def _join_ranges(numbers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-def _suffix(path: str) -> str:
+def _find_suffix(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[2]
 
 
