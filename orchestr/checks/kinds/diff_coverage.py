@@ -22,6 +22,7 @@ from orchestr.checks.base import (
     quote_command,
 )
 from orchestr.checks.definition import CheckDefinition
+from orchestr.checks.kinds import junit
 from orchestr.spec.fields import Argv, Doc, Globs, whole_number
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class DiffCoverageCheck(CheckDefinition):
         before = stamp_files(room.find_files(self.reports))
         done = room.run_program(self.run)
         command = quote_command(self.run)
-        whole = Failure(self.name, message=room.read_log_tail(), command=command)
+        whole = junit.whole_run_failure(room, self.name, self.run)
         found, old = select_fresh_files(room.find_files(self.reports), before)
         lacking = [glob for glob, paths in found.items() if not paths]
         if done.code != 0:
