@@ -72,7 +72,7 @@ def make_audit(run: FeatureRun) -> None:
     record = make_record(run, key, findings, decision, series, cap)
     write_audit(run, replace(record, heads=read_heads(run), commits=dict(files.merges)))
     run.emit(
-        EventKind.AUDIT_DONE, verdict=str(record.verdict), told=count_states(findings),
+        EventKind.AUDIT_DONE, verdict=str(record.verdict), summary=count_states(findings),
         owners=list(decision.owners), stop=decision.stop,
     )  # fmt: skip
     if decision.owners:

@@ -133,11 +133,11 @@ def warn_of_audits(certificates: Mapping[str, Certificate]) -> list[str]:
 def refuse_red_together(red: Mapping[str, str]) -> OrchestrError:
     """The refusal to land features whose cells are not green together."""
     names = " ".join(red)
-    told = "; ".join(f"{name}: {lines}" for name, lines in red.items())
+    reasons = "; ".join(f"{name}: {lines}" for name, lines in red.items())
     missing = all(why.startswith("audit: not made") for why in red.values())
     first = "audit it" if missing else "change a cell, then"
     return OrchestrError(
-        told,
+        reasons,
         hint=f"{first}: orchestr run {names}; "
         f"to land in spite of it: orchestr land {names} --allow-red",
     )

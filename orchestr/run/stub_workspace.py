@@ -131,7 +131,7 @@ def remove_stub(folder: Path) -> None:
 
 def end_processes_of(folder: Path) -> None:
     """End agents, checks and all that they started in a stub. In the real workspace an agent works
-    on when its run was killed, and the next run takes it over; nobody takes over a stub's."""
+    on when its run was killed, and the next run takes it over; no run takes over a stub's."""
     below, calm = str(folder) + os.sep, 0
     end = time.monotonic() + MOST_SECONDS
     while calm < 2 and time.monotonic() < end:  # a supervisor may be about to start its agent

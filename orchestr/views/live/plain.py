@@ -233,11 +233,11 @@ def _event_words(event: Event) -> list[str]:
         case ReviewDone():
             return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
         case AuditDone():
-            told = f"audit: {_text(details.verdict)}: {_text(details.told)}"
+            line = f"audit: {_text(details.verdict)}: {_text(details.summary)}"
             owners = ", ".join(map(str, details.owners or ()))
             more = f"; repaired by {owners}" if owners else ""
             stop = _text(details.stop)
-            return [f"{told}{more}{f' ({stop})' if stop else ''}"]
+            return [f"{line}{more}{f' ({stop})' if stop else ''}"]
         case AttemptAdopted():
             return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
         case AttemptLimited():

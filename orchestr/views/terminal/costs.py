@@ -33,7 +33,7 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
             f"forecast of {_count_cells(cost.cells)}: no history at all: nothing can be forecast",
             "  after the first run: time, tokens and money of each cell, from its attempts",
         ]
-    told = format_count(cost.history, "attempt")
+    attempts = format_count(cost.history, "attempt")
     agents = format_count(cost.slots, "agent")
     header = ("p10, p50, p90", "time", "tokens", "money", "from")
     rows = [(cell.name, *_format_figures(cell), _describe_origin(cell)) for cell in cost.cells]
@@ -43,7 +43,7 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
         money = _unless_partial(_format_spread(cost.usd, _format_dollars), cost.without[2])
         rows.append((f"all, {agents} at once", at_once, tokens, money, ""))
         rows.append(("all, one by one", _format_spread(cost.serial, format_duration), "", "", ""))
-    lines = [f"forecast from {told} of this workspace"]
+    lines = [f"forecast from {attempts} of this workspace"]
     lines += [line.rstrip() for line in format_table(header, rows, indent="  ")]
     foreign = cost.cells_of_others
     if foreign:
@@ -90,8 +90,8 @@ def cost_sentence(cost: FeatureCost) -> str:
             parts.append(f"{show(spread.p10)} to {show(spread.p90)}{unit}{more}")
     if not parts:
         return "Its history does not tell what it takes."
-    told = format_count(cost.history, "attempt")
-    return f"It takes {', '.join(parts)} (p10 to p90, from {told})."
+    attempts = format_count(cost.history, "attempt")
+    return f"It takes {', '.join(parts)} (p10 to p90, from {attempts})."
 
 
 def risk_words(risk: BudgetRisk) -> str:
@@ -168,14 +168,14 @@ def _unless_partial(words: str, missing: int) -> str:
 
 
 def _describe_origin(cell: CellCost) -> str:
-    told = format_count(cell.samples, "attempt")
+    attempts = format_count(cell.samples, "attempt")
     match cell.likeness:
         case Likeness.SAME:
-            return f"{told} like it"
+            return f"{attempts} like it"
         case Likeness.AGENT:
-            return f"{told} of its agent elsewhere"
+            return f"{attempts} of its agent elsewhere"
         case Likeness.OTHERS:
-            return f"{told} of others"
+            return f"{attempts} of others"
         case Likeness.NONE:
             return "no history"
 
