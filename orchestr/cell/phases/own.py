@@ -143,7 +143,7 @@ def _is_current(ctx: CellContext, phase: OwnPhase, result: OwnResult, given: str
         return result.before == given
     if result.tree == given:
         return True
-    return Moves.read(ctx.dir).lead(phase.name, result.tree, given)
+    return Moves.read(ctx.dir).has_way(phase.name, result.tree, given)
 
 
 def _find_reason_to_pass(ctx: CellContext, phase: OwnPhase) -> str | None:

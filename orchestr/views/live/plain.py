@@ -128,9 +128,9 @@ def _event_words(event: Event) -> list[str]:
         case SpecLocked():
             return [f"locked by {_text(details.path)}"]
         case SpecChanged():
-            return [f"free fields differ from the lock: {_names(details.fields)}"]
+            return [f"free fields differ from the lock: {_join_names(details.fields)}"]
         case SpecAmended():
-            return [f"{_text(details.who)} amended {_names(details.fields)}: "
+            return [f"{_text(details.who)} amended {_join_names(details.fields)}: "
                     f"{headline(details.reason)}"]  # fmt: skip
         case CellIgnored():
             return ["ignored"]
@@ -324,7 +324,7 @@ def _text(value: str | None) -> str:
     return clean_line(value or "")
 
 
-def _names(values: list[Any] | None) -> str:
+def _join_names(values: list[Any] | None) -> str:
     return clean_line(", ".join(map(str, values or ())))
 
 
