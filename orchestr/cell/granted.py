@@ -68,11 +68,9 @@ def count_done_grants(grants: Grants, plain: str, done_key: str) -> int | None:
     return None
 
 
-def find_bounds(
-    grants: Grants | None, plain: str, done: ImplementRecord | None
-) -> AttemptBounds | None:
+def find_bounds(grants: Grants, plain: str, done: ImplementRecord | None) -> AttemptBounds | None:
     """What binds an attempt that begins now; None for one that has other work, too."""
-    if grants is None or done is None or grants.base_key != plain:
+    if done is None or grants.base_key != plain:
         return None
     count = count_done_grants(grants, plain, done.key)
     new = grants.items[count:] if count is not None else ()

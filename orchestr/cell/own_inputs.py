@@ -9,7 +9,7 @@ from orchestr.spec.own_phases import OwnPhase
 
 
 def make_own_inputs(ctx: CellContext, name: str) -> tuple[Node, ...]:
-    """The inputs of a phase of one's own: its definition, its prompt, who works in it."""
+    """They are read when a digest is made. Raises KeyError where the cell has no such phase."""
     phase = find_phase(ctx, name)
     origin = SETTINGS if name in ctx.run.settings.phases else SPEC
     definition = PhaseInput(f"phases.{name}", origin, lambda ctx: phase.digest_row)

@@ -30,8 +30,8 @@ WHOLE = ("product", "structure", "done_means", "non_goals", "cross_checks")
 _NOT_FREE = {"name", "key", "path", "digest", "parts", "lock", INTENT, CELLS, AUDITORS, *WHOLE}
 _LISTS = ("checks", "screenshots", "reviewers")  # of a cell's proof, each entry with a name
 _REQUIRED = ("approve", "review_rule", "allow_partial", "allow_skipped_tests", "test_first")
-# Conditions of our own kinds: one more is stricter, and so is one where there was none.
 _USUAL_COVERAGE = 80  # per cent; the default of `least` of `diff_coverage`
+# Conditions of our own kinds: one more is stricter, and so is one where there was none.
 _MORE_IS_STRICTER = {("browser_journey", "evidence"), ("type_check", "paths"), ("exports", "names")}
 _ANY_IS_STRICTER = {
     ("command", "output"), ("api_probe", "json"), ("import_check", "version"),
