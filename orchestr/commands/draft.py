@@ -35,7 +35,7 @@ from orchestr.draft.sources import (
 )
 from orchestr.draft.templates import describe_templates, find_template, list_open_questions
 from orchestr.errors import ExitCode, UsageError
-from orchestr.files import write_atomic, write_if_changed
+from orchestr.files import display_path, write_atomic, write_if_changed
 from orchestr.forges import make_forge
 from orchestr.forges.base import Forge
 from orchestr.run.workspace import Session
@@ -116,7 +116,7 @@ def _print_result(
     session: Session, places: DraftPlaces, record: DraftRecord, *, made: bool
 ) -> None:
     data = read_if_there(places.spec) or b""
-    shown = _relative(places.spec, session.root)
+    shown = display_path(places.spec, session.root)
     feature, warnings = read_draft_text(session.settings, data, shown)
     for warning in warnings:
         print_stderr(str(warning))
@@ -133,14 +133,10 @@ def _print_result(
     write_stdout(f"next: orchestr approve spec:{places.name}\n")
 
 
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def _save_intent(session: Session, places: DraftPlaces, params: Any, words: Sequence[str]) -> None:
     """Write `specs/NAME.md` from what was typed; a person's text in it is never replaced."""
     root, there = session.root, read_if_there(places.intent)
-    shown = _relative(places.intent, root)
+    shown = display_path(places.intent, root)
     known = parse_intent(places.name, there, shown) if there is not None else None
     typed = _read_typed_text(root, places.name, params, words)
     if typed is None and known is None:
