@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell.phases.clone_repo import RepoMaker
 from orchestr.cell.worktree.workspace_guard import include_own_change
 from orchestr.commands.base.drafting import find_places, hold_draft
 from orchestr.draft.accept import (
@@ -17,7 +16,7 @@ from orchestr.draft.accept import (
     decide_acceptance,
     render_diff,
 )
-from orchestr.draft.build import read_draft_text
+from orchestr.draft.build import make_repositories, read_draft_text
 from orchestr.draft.context import load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
@@ -122,10 +121,7 @@ def _require_draft(session: Session, places: DraftPlaces) -> DraftRecord:
 
 def _plan_of(session: Session, feature: Feature) -> str:
     """What a run of the drafted feature would do."""
-    for name in sorted({cell.repo for cell in feature.cells}):
-        known = session.settings.repo_settings(name)
-        if known.url or known.create:
-            RepoMaker(session.settings, name).make()
+    make_repositories(session.settings, sorted({cell.repo for cell in feature.cells}))
     run = session.make_run(feature)
     forecasts = forecast_selection(run, select_unignored(run))
     text = plan_text(
