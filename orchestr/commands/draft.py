@@ -42,7 +42,7 @@ from orchestr.forges import make_forge
 from orchestr.run.workspace import Session
 from orchestr.settings.records import Settings
 from orchestr.spec.product import Product
-from orchestr.views.terminal.output import print_stderr, write_stdout
+from orchestr.views.terminal.output import ask_line, print_stderr, write_stdout
 
 
 class Draft(PlainVerb):
@@ -213,9 +213,7 @@ def _choose_template(params: Any, base: Intent) -> str | None:
     print_stderr(f"templates:\n{describe_templates()}".rstrip())
     if not sys.stdin.isatty():
         raise UsageError("which template?", hint="orchestr draft NAME --no-agent --template NAME")
-    sys.stderr.write("template: ")
-    sys.stderr.flush()
-    return find_template(sys.stdin.readline().strip()).name
+    return find_template(ask_line("template: ") or "").name
 
 
 def _answer_template(settings: Settings, intent: Intent) -> Intent:
@@ -230,9 +228,8 @@ def _answer_template(settings: Settings, intent: Intent) -> Intent:
         default = question.default.replace("<name>", intent.name)
         more = f" ({', '.join(settings.repos)})" if question.kind.startswith("repo") else ""
         print_stderr(f"{question.ask}{more}")
-        sys.stderr.write(f"{question.key}{f' [{default}]' if default else ''}: ")
-        sys.stderr.flush()
-        values[question.key] = sys.stdin.readline().strip() or default
+        shown = f" [{default}]" if default else ""
+        values[question.key] = ask_line(f"{question.key}{shown}: ") or default
     return replace(intent, values=values)
 
 
