@@ -86,9 +86,10 @@ def render_draft_prompt(
     parts += [
         f"## The repositories\nA checkout of each is in `{tree}`, below its name.\n\n"
         f"{render_map(facts)}",
-        f"## The rules\n{_bullets(list_rules(facts, agents))}",
+        f"## The rules\n{_format_bullets(list_rules(facts, agents))}",
         "## How to answer\nRead the code first. Then answer with nothing but one YAML document in "
-        f"a fence, of this form:\n\n{EXAMPLE.replace('NAME', intent.name)}\n\n{_scope(answers)}",
+        f"a fence, of this form:\n\n{EXAMPLE.replace('NAME', intent.name)}\n\n"
+        + _explain_scope(answers),
     ]
     if answers:
         parts.append("## Answers of a person\n" + _list_answers(answers))
@@ -120,7 +121,7 @@ def list_rules(facts: Mapping[str, RepoFacts], agents: Sequence[str]) -> list[st
     return rules
 
 
-def _scope(answers: Mapping[str, str] | None) -> str:
+def _explain_scope(answers: Mapping[str, str] | None) -> str:
     if answers:
         return "No question is possible any more."
     return (
@@ -143,5 +144,5 @@ def _list_answers(answers: Mapping[str, str]) -> str:
     return "\n".join(f"- {key}: {value}" for key, value in answers.items())
 
 
-def _bullets(lines: Sequence[str]) -> str:
+def _format_bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
