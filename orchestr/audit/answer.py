@@ -88,12 +88,12 @@ def count_states(findings: Sequence[Finding]) -> str:
 def make_form(statements: Sequence[str], repos: Sequence[str]) -> AnswerForm[AuditorAnswer]:
     """How auditors answer about these statements (counted from 1) in these repositories."""
 
-    def parse(name: str, answer: str, model: str) -> AuditorAnswer:
+    def parse_answer(name: str, answer: str, model: str) -> AuditorAnswer:
         summary, found = parse_findings(f"auditor {name}", answer, statements, repos)
         return AuditorAnswer(name, summary, found, model)
 
     env = {"ORCHESTR_STATEMENTS": str(len(statements))}
-    return AnswerForm(SCHEMA, parse, _answer_to_row, _answer_from_row, env)
+    return AnswerForm(SCHEMA, parse_answer, _answer_to_row, _answer_from_row, env)
 
 
 def parse_findings(

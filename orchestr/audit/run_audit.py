@@ -60,18 +60,19 @@ def make_audit(run: FeatureRun) -> None:
     series = old if old is not None and old.is_open else None
     if series is None:
         forget_unevaluated(run)
-    findings, commits = gather_findings(run)
+    findings, files = gather_findings(run)
+    cap = find_cap(run)
     decision = decide(
         findings,
-        describe_cells(run),
+        files.scopes,
         series.series if series is not None else SeriesState(),
         most_rounds=run.feature.most_audit_rounds,
-        cap=find_cap(run),
+        cap=cap,
     )
-    record = make_record(run, key, findings, decision, series)
-    write_audit(run, replace(record, heads=read_heads(run), commits=commits))
+    record = make_record(run, key, findings, decision, series, cap)
+    write_audit(run, replace(record, heads=read_heads(run), commits=dict(files.merges)))
     run.emit(
-        EventKind.AUDIT_DONE, verdict=str(record.verdict), told=count_states(findings),
+        EventKind.AUDIT_DONE, verdict=str(record.verdict), summary=count_states(findings),
         owners=list(decision.owners), stop=decision.stop,
     )  # fmt: skip
     if decision.owners:
@@ -81,8 +82,8 @@ def make_audit(run: FeatureRun) -> None:
         raise PhaseFailed(explain_red(name, record), hint=f"orchestr status {name} lists all")
 
 
-def gather_findings(run: FeatureRun) -> tuple[list[Finding], dict[str, str]]:
-    """What cross checks and auditors find, and repository -> the merge that was judged."""
+def gather_findings(run: FeatureRun) -> tuple[list[Finding], FileFinder]:
+    """What cross checks and auditors find, with the cells and the merges that were judged."""
 
     def pause(error: Unavailable, seconds: float) -> None:
         run.emit(EventKind.CELL_WARNED, reason=f"{error.reason}; tried again in {seconds:g} s")
@@ -101,12 +102,12 @@ def gather_findings(run: FeatureRun) -> tuple[list[Finding], dict[str, str]]:
             merges[repo] = merged.commit
     files = FileFinder.of_merges(run, describe_cells(run), merges)
     crossed = find_in_cross_checks(outcomes, files)
-    return [*crossed, *hear_auditors(run, files, crossed)], dict(merges)
+    return [*crossed, *hear_auditors(run, files, crossed)], files
 
 
 def make_record(
     run: FeatureRun, key: str, findings: Sequence[Finding], decision: AuditDecision,
-    series: AuditRecord | None,
+    series: AuditRecord | None, cap: str,
 ) -> AuditRecord:  # fmt: skip
     """The record of an audit, with the repairs that are to be opened."""
     rounds = series.rounds if series is not None else ()
@@ -121,7 +122,7 @@ def make_record(
         )
     return AuditRecord(
         key=key, verdict=decision.verdict, findings=tuple(findings), fates=decision.fates,
-        stop=decision.stop, cap=find_cap(run), at=utc_timestamp(), rounds=rounds,
+        stop=decision.stop, cap=cap, at=utc_timestamp(), rounds=rounds,
         is_open=bool(decision.owners), pending=pending,
     )  # fmt: skip
 

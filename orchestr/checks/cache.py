@@ -26,7 +26,7 @@ IN_WORKTREE = "worktree"  # the place of checks that run where the author worked
 
 def definition_digest(check: CheckDef) -> str:
     """A stable digest of what a check does; its name and time limit do not count, nor when it runs
-    and what people are told that it shows."""
+    and what the report says that it shows."""
     row = check_to_row(replace(check, name="", timeout=1.0, exclusive=False, shows=()))
     return _digest_json([SCHEMA, check.verdict_version, row])
 

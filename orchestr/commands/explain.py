@@ -90,7 +90,7 @@ def _cross_check_lines(status: FeatureStatus, repo: str) -> list[str]:
             lines += [f"    log:   {one.logs}"] if one.logs and not one.passed else []
     if status.audit is not None and status.audit.verdict:
         word = "RED" if status.audit.is_red else "passed"
-        lines.append(f"audit: {word} ({clean_line(status.audit.told)})")
+        lines.append(f"audit: {word} ({clean_line(status.audit.summary)})")
     return lines
 
 

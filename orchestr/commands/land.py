@@ -23,6 +23,7 @@ from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing.actions import Action
 from orchestr.landing.certificate import (
     find_red_together,
+    read_certificates,
     refuse_red_together,
     warn_of_audits,
 )
@@ -102,10 +103,11 @@ class Land(PlainVerb):
         for run in runs if not self.undo else ():
             refuse_locked_changes(run)
         moving = [] if self.undo else [run for run in runs if not all_landed(run)]
-        red = find_red_together(moving)
+        certificates = read_certificates(moving)
+        red = find_red_together(moving, certificates)
         if red and not params["allow_red"]:
             raise refuse_red_together(red)
-        for warning in warn_of_audits(moving):
+        for warning in warn_of_audits(certificates):
             print_stderr(f"warning: {warning}")
         refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
         if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
@@ -156,7 +158,8 @@ def preview_landing(
     for run in runs:
         observe_pull_requests(run)
     code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again)
-    red = {} if undo else find_red_together([run for run in runs if not all_landed(run)])
+    moving = [] if undo else [run for run in runs if not all_landed(run)]
+    red = find_red_together(moving, read_certificates(moving))
     if not red:
         return code
     refusal = refuse_red_together(red)

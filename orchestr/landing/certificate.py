@@ -63,7 +63,8 @@ def read_certificate(run: FeatureRun) -> Certificate:
         moved = {name: head for name, head in record.heads.items()
                  if name in _list_settled(run, events)}  # fmt: skip
         if moved and record.key == audit_key(run, moved):
-            names = ", ".join(name for name in moved if moved[name] != read_heads(run).get(name))
+            heads = read_heads(run)
+            names = ", ".join(name for name in moved if moved[name] != heads.get(name))
             return Certificate(Standing.MOVED, f"audit: passed before the landing changed {names}")
     last = next((e.details for e in reversed(events) if isinstance(e.details, AuditDone)), None)
     if last is not None and last.verdict != "passed":
@@ -104,11 +105,18 @@ def made_by_landing(events: Sequence[Event], head: str, content: str) -> bool:
     return False
 
 
-def find_red_together(runs: Sequence[FeatureRun]) -> dict[str, str]:
+def read_certificates(runs: Sequence[FeatureRun]) -> dict[str, Certificate]:
+    """Feature -> what its audit says of the heads that would land."""
+    return {run.feature.name: read_certificate(run) for run in runs}
+
+
+def find_red_together(
+    runs: Sequence[FeatureRun], certificates: Mapping[str, Certificate]
+) -> dict[str, str]:
     """Feature -> why it may not land as a whole: red cross checks, a red or a missing audit."""
     found = {}
     for run in runs:
-        red, certificate = red_cross_checks(run), read_certificate(run)
+        red, certificate = red_cross_checks(run), certificates[run.feature.name]
         lines = [f"cross checks are red: {'; '.join(red)}"] if red else []
         lines += [certificate.why] if certificate.standing not in MAY_LAND else []
         if lines:
@@ -116,20 +124,20 @@ def find_red_together(runs: Sequence[FeatureRun]) -> dict[str, str]:
     return found
 
 
-def warn_of_audits(runs: Sequence[FeatureRun]) -> list[str]:
+def warn_of_audits(certificates: Mapping[str, Certificate]) -> list[str]:
     """What a person has to know of audits that do not stand in the way, a line for each."""
-    found = ((run.feature.name, read_certificate(run)) for run in runs)
-    return [f"{name}: {one.why}" for name, one in found if one.why and one.standing in MAY_LAND]
+    return [f"{name}: {one.why}" for name, one in certificates.items()
+            if one.why and one.standing in MAY_LAND]  # fmt: skip
 
 
 def refuse_red_together(red: Mapping[str, str]) -> OrchestrError:
     """The refusal to land features whose cells are not green together."""
     names = " ".join(red)
-    told = "; ".join(f"{name}: {lines}" for name, lines in red.items())
+    reasons = "; ".join(f"{name}: {lines}" for name, lines in red.items())
     missing = all(why.startswith("audit: not made") for why in red.values())
     first = "audit it" if missing else "change a cell, then"
     return OrchestrError(
-        told,
+        reasons,
         hint=f"{first}: orchestr run {names}; "
         f"to land in spite of it: orchestr land {names} --allow-red",
     )

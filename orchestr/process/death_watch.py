@@ -19,7 +19,8 @@ def act_after_death(action: Callable[[], object]) -> Iterator[None]:
     """While the body runs, a child waits; if this process dies in it, the child does ``action``.
 
     To be entered before threads are started. What this process holds by `flock` is held until the
-    child has ended: nobody gets in between. The child ends within the action; Ctrl+C is not for it.
+    child has ended: no other process gets in between. The child ends within the action; Ctrl+C is
+    not for it.
     """
     read, write = os.pipe()  # neither is inherited by programs that are started
     child = os.fork()

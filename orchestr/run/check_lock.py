@@ -53,7 +53,8 @@ def check_lock(run: FeatureRun) -> list[Problem]:
         what = "was locked and is not any more: no change of it is compared"
         return [Problem(feature.path, 0, 0, "", what, back, "warning")]
     try:
-        lock, every = read_lock(run), find_changes(run)
+        lock = read_lock(run)
+        every = find_changes(run, lock)
     except SpecError as error:
         return list(error.problems)
     from orchestr.spec.locate import locate_locked_fields
@@ -103,7 +104,7 @@ def keep_lock(run: FeatureRun) -> None:
     journal_amendments(run)
     from orchestr.spec.lock_values import hash_value, list_free_digests
 
-    free = [change for change in find_changes(run) if not change.needs_amendment]
+    free = [change for change in find_changes(run, lock) if not change.needs_amendment]
     if not free:
         return
     rows = [[change.field, change.before, change.after] for change in free]

@@ -1,7 +1,7 @@
 """What is wrong between the phases that a spec lists and the rest of it, and the settings.
 
 Works on the raw values, like `orchestr.spec.references`: names that are not there, what comes too
-late or too early, cycles. What one definition alone does wrong is told by
+late or too early, cycles. What one definition alone does wrong is reported by
 `orchestr.spec.own_phases`.
 """
 
@@ -43,7 +43,7 @@ def check_phases(
         try:
             steps = parse_phases(listed)
         except BadValue:
-            continue  # told where the field is read
+            continue  # reported where the field is read
         yield from _check_level(document, (*here, "phases"), listed, steps, known, agents, works)
 
 

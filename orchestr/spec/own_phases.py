@@ -326,7 +326,7 @@ def _refuse_repeats(steps: Iterable[Step]) -> None:
 
 def resolve_phases(steps: Iterable[Step], known: Mapping[str, OwnPhase]) -> tuple[Step, ...]:
     """The steps with the settings' definitions in place of their names; a name without one stays
-    (`orchestr.spec.check_phases` has told of it)."""
+    (`orchestr.spec.check_phases` has reported it)."""
     return tuple(
         known.get(step.name, step) if isinstance(step, OwnPhase) and step.is_named else step
         for step in steps

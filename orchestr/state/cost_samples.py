@@ -171,7 +171,7 @@ def _measure_attempts(
     starts = [span.start for span in attempts]
     places = {span.attempt: place for place, span in enumerate(attempts)}
 
-    def owner(span: Span) -> int:
+    def find_owner(span: Span) -> int:
         """Place of the attempt that a span belongs to."""
         if span.kind in _WORKS and span.attempt in places:
             return places[span.attempt]
@@ -184,7 +184,7 @@ def _measure_attempts(
     groups: dict[int, list[Span]] = {}
     for span in line.select_spans(SpanKind.PHASE, *_WORKS, *_WAITS, cell=cell):
         if attempts:
-            groups.setdefault(owner(span), []).append(span)
+            groups.setdefault(find_owner(span), []).append(span)
     for place, span in enumerate(attempts):
         mine = groups.get(place, [])
         phases = [s for s in mine if s.kind is SpanKind.PHASE]
@@ -195,7 +195,7 @@ def _measure_attempts(
             if s.kind in _WORKS and not str(s.data.get("agent") or "").startswith(COMMAND)
         ]  # fmt: skip
         waits = [s for s in mine if s.kind in _WAITS]
-        seconds = sum(max(_length(s) - _overlap(s, waits), 0.0) for s in phases)
+        seconds = sum(max(s.seconds(s.start) - _sum_waits(s, waits), 0.0) for s in phases)
         tokens = [_read_tokens(s) for s in works]
         usd = [cost for cost in map(_read_dollars, works) if cost is not None]
         traits = CellTraits(
@@ -208,7 +208,7 @@ def _measure_attempts(
                 cell,
                 span.attempt,
                 traits,
-                seconds or _length(span),
+                seconds or span.seconds(span.start),
                 sum(t for t in tokens if t is not None) if None not in tokens else None,
                 sum(usd) if len(usd) == len(works) else None,
                 span.start,
@@ -217,11 +217,7 @@ def _measure_attempts(
         )
 
 
-def _length(span: Span) -> float:
-    return max((span.end or span.start) - span.start, 0.0)
-
-
-def _overlap(span: Span, waits: Iterable[Span]) -> float:
+def _sum_waits(span: Span, waits: Iterable[Span]) -> float:
     """Seconds of a span in which something was waited for; several reviewers wait at once."""
     end, total = span.start, 0.0
     for wait in sorted(waits, key=lambda w: w.start):

@@ -294,11 +294,11 @@ class ReviewDone(Details, frozen=True, tag="review.done"):
 
 
 class AuditDone(Details, frozen=True, tag="audit.done"):
-    """``told`` counts the findings; ``owners`` are the cells that repair now, ``stop`` says why no
-    further repair is tried."""
+    """``summary`` counts the findings; ``owners`` are the cells that repair now, ``stop`` says why
+    no further repair is tried."""
 
     verdict: Text = None
-    told: Text = None
+    summary: Text = None
     owners: list[Any] | None = None
     stop: Text = None
 

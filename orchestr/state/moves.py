@@ -37,7 +37,7 @@ class Moves(Record, frozen=True):
         others = tuple(one for one in self.moves if one != move)
         return replace(self, moves=(*others, move)[-MOST:])
 
-    def lead(self, phase: str, tree: str, target: str) -> bool:
+    def has_way(self, phase: str, tree: str, target: str) -> bool:
         """Whether phases after ``phase`` made ``target`` of the ``tree`` that it left."""
         steps = [move for move in self.moves if phase in move.of]
         seen, ways = {tree}, [tree]

@@ -44,7 +44,7 @@ class AuditFacts:
     """
 
     verdict: str = ""
-    told: str = ""
+    summary: str = ""
     cap: str = ""
     stop: str = ""
     rounds: int = 0
@@ -68,4 +68,4 @@ class AuditFacts:
                     evidence=hide(one.evidence), why=hide(one.why))
             for one in self.findings
         )  # fmt: skip
-        return replace(self, findings=found, told=hide(self.told))
+        return replace(self, findings=found, summary=hide(self.summary))

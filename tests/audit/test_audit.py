@@ -46,8 +46,8 @@ def test_a_red_audit_is_repaired_at_its_cause_in_another_cell(tmp_path: Path) ->
     assert "nothing to be done" in shown and house.starts() == paid
     state = read_status(house)
     assert state["state"] == "done" and state["audit"]["verdict"] == "passed"
-    told = [e["data"]["verdict"] for e in house.journal(FEATURE, "audit.done")]
-    assert told == ["failed", "passed"]
+    verdicts = [e["data"]["verdict"] for e in house.journal(FEATURE, "audit.done")]
+    assert verdicts == ["failed", "passed"]
 
     lock = house.root / "specs" / f"{FEATURE}.lock.toml"  # edited by hand, as the spec
     lock.write_text(lock.read_text().replace(GREETS, "it greets"))
@@ -67,8 +67,8 @@ def test_an_audit_without_repairs_certifies_only(tmp_path: Path) -> None:
     assert state["state"] == "failed"
     (row,) = state["audit"]["findings"]
     assert (row["state"], row["fate"], row["owners"]) == ("failed", "stopped", [CORE])
-    told = house.run("explain", f"{FEATURE}:audit", code=0).stdout
-    assert GREETS in told and "no further repair: no repairs are allowed" in told
+    text = house.run("explain", f"{FEATURE}:audit", code=0).stdout
+    assert GREETS in text and "no further repair: no repairs are allowed" in text
     assert "✗ audit: failed: 1 failed" in house.run("plan", FEATURE, code=0).stdout
     assert "audit: failed" in house.run("info", f"{FEATURE}:audit", code=1).stdout
     assert f"{FEATURE}:audit" in house.run("list", "--all", code=0).stdout
@@ -76,8 +76,8 @@ def test_an_audit_without_repairs_certifies_only(tmp_path: Path) -> None:
     reports = sorted((house.root / ".orchestr/reports/runs").glob("*/report.*"))
     pages = {path.suffix: path.read_text() for path in reports}
     assert all(GREETS in text and "eve" in text for text in pages.values()), pages
-    (told,) = json.loads(pages[".json"])["features"]  # what auditors cost is in all sums
-    assert [(one["phase"], one["works"]) for one in told["audit_costs"]] == [("audit", 1)]
+    (row,) = json.loads(pages[".json"])["features"]  # what auditors cost is in all sums
+    assert [(one["phase"], one["works"]) for one in row["audit_costs"]] == [("audit", 1)]
     assert "| audit | failed | - | - | - | unknown |" in pages[".md"]
     forecast = json.loads(house.run("plan", FEATURE, "--json", code=0).stdout)["forecast"]
     assert [(one["name"], one["attempts"]) for one in forecast["cells"]] == [("audit", 1)]

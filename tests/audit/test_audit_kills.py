@@ -14,7 +14,7 @@ PAID = ["core first", "audit by eve", "core 1", "audit by eve"]
 
 
 def goes_on(house: House) -> None:
-    """The same command until all is said; then it is counted."""
+    """The same command until nothing is left to do; then what it took is counted."""
     done = house.run("run", FEATURE)
     assert done.returncode == 0, both(done)
     assert house.starts() == PAID, both(done)

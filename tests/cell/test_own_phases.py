@@ -103,15 +103,15 @@ def test_moves_keep_what_stood_before_them_valid() -> None:
     """`late` moved what `early` left; a phase that came after it has to see that."""
     one = Move("docs", "t1", "t2", ("early",))
     moves = Moves().add(one).add(Move("late", "t2", "t3", ("early", "docs")))
-    assert moves.lead("early", "t1", "t3")
-    assert moves.lead("docs", "t2", "t3")
-    assert not moves.lead("late", "t1", "t2")
-    assert not moves.lead("docs", "t1", "t3")
-    assert not moves.lead("early", "t3", "t1")
+    assert moves.has_way("early", "t1", "t3")
+    assert moves.has_way("docs", "t2", "t3")
+    assert not moves.has_way("late", "t1", "t2")
+    assert not moves.has_way("docs", "t1", "t3")
+    assert not moves.has_way("early", "t3", "t1")
     back = moves.add(Move("late", "t3", "t2", ("early", "docs")))  # a circle comes to an end
-    assert not back.lead("early", "t1", "elsewhere")
+    assert not back.has_way("early", "t1", "elsewhere")
     assert moves.add(one).moves == (moves.moves[1], one)
     for number in range(MOST):
         moves = moves.add(Move("late", f"a{number}", f"b{number}"))
     assert len(moves.moves) == MOST
-    assert not moves.lead("early", "t1", "t2")
+    assert not moves.has_way("early", "t1", "t2")

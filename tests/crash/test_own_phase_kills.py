@@ -1,4 +1,4 @@
-"""SIGKILL while phases of one's own work: the same command ends as an undisturbed run, and nobody
+"""SIGKILL while phases of one's own work: the same command ends as an undisturbed run, and no agent
 is paid twice."""
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def test_a_feature_without_a_lock_has_none(tmp_path: Path) -> None:
     assert not (ws.root / PATH).exists()
     assert kinds(ws) == []
     assert "is not locked" in both(ws.run("amend", FEATURE, "--reason", "x", code=1))
-    told = both(ws.run("amend", f"{FEATURE}:a", "--reason", "x", code=2))
-    assert "commands of their own" in told
+    text = both(ws.run("amend", f"{FEATURE}:a", "--reason", "x", code=2))
+    assert "commands of their own" in text
 
 
 @pytest.mark.parametrize(("what", "code"), [("sed -i s/works/walks/", 1), ("rm", 0)])

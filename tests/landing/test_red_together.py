@@ -44,8 +44,8 @@ def test_every_verb_says_so_and_nothing_lands(red: Yard) -> None:
 
 def test_a_person_may_land_it_and_is_journalled(red: Yard) -> None:
     asked = red.run("land", FEATURE, "--allow-red", code=2)
-    told = "lands demo in spite of this: cross checks are red: app"
-    assert told in asked.stderr and red.history() == []
+    question = "lands demo in spite of this: cross checks are red: app"
+    assert question in asked.stderr and red.history() == []
     done = red.run("land", FEATURE, "--allow-red", "--yes", code=0)
     assert sorted(red.history()) == ["one", "two"], both(done)
     (event,) = red.journal(kind="land.allowed")

@@ -40,11 +40,11 @@ class Story:
         self.tell(at + 6, "attempt.closed", name, number, outcome="done")
         return self.tell(at + 6, "phase.done", name, number, following=following, seconds=6)
 
-    def attempt(self, at: float, number: int, outcome: str = "done", **told: Any) -> Story:
+    def attempt(self, at: float, number: int, outcome: str = "done", **data: Any) -> Story:
         """One that waits 5 s for a slot and works 10 s, between a worktree and a check."""
         self.tell(at, "phase.started", "worktree").tell(at + 2, "phase.done", "worktree", seconds=2)
         self.tell(at + 2, "phase.started")
-        self.tell(at + 2, "attempt.opened", attempt=number, agent="claude", model="sonnet", **told)
+        self.tell(at + 2, "attempt.opened", attempt=number, agent="claude", model="sonnet", **data)
         self.tell(at + 7, "attempt.started", attempt=number, agent="claude")
         usage = {"cost_usd": 0.5, "tokens": [100, 50, 10]}
         self.tell(at + 17, "attempt.exited", attempt=number, code=0, reason="exited", **usage)
@@ -135,10 +135,10 @@ def test_other_records_fill_in_what_a_journal_of_before_does_not_say() -> None:
 def test_the_time_of_a_run_with_an_audit_is_not_that_of_its_cells() -> None:
     story = Story().attempt(0, 1)
     assert is_whole_run("r1", story.events)
-    told = {"part": "1-eve", "reviewer": "eve", "agent": "eve"}
+    data = {"part": "1-eve", "reviewer": "eve", "agent": "eve"}
     ts = (BEGIN + timedelta(seconds=30)).isoformat()
     started = EventKind.ATTEMPT_STARTED
-    story.events.append(Event(started, ts, "r1", "f", "audit", "review", 0, told))
+    story.events.append(Event(started, ts, "r1", "f", "audit", "review", 0, data))
     assert not is_whole_run("r1", story.events)
 
 

@@ -3,8 +3,9 @@
 An agent or a command works under the rules of an attempt at `implement`: recorded before it starts,
 under the supervisor, adopted after a kill, proved by the host, behind the same wall and within the
 same limits. A command is an agent of kind `command` that is declared by its phase alone
-(`declare_commands`). What an agent is told of refused work, and how often, is kept in its folder
-(`asked.N`: how many starts had ended then), so a kill costs no round and pays for none twice.
+(`declare_commands`). Why work was refused, in the words for its agent, and how often, is kept in
+its folder (`asked.N`: how many starts had ended then), so a kill costs no round and pays for none
+twice.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class OwnWork:
 
 
 class WorkRefused(Exception):
-    """What an agent did cannot be accepted; the message is what it is told."""
+    """What an agent did cannot be accepted; the message is for that agent."""
 
 
 def choose_agent(ctx: CellContext, phase: OwnPhase) -> tuple[str, str | None]:
@@ -142,7 +143,7 @@ def _resume_attempt(
 def end_own_attempt(
     ctx: CellContext, attempt: Attempt | None, marker: WorktreeMarker, why: str
 ) -> None:
-    """End an open try that nobody asks for any more; what it left is kept under its ref."""
+    """End an open try that the spec asks for no more; what it left is kept under its ref."""
     if attempt is None or not attempt.of or not attempt.is_open:
         return
     stop_attempt_agents(ctx, attempt)

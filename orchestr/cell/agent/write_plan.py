@@ -39,7 +39,7 @@ LONGEST = 256 << 10  # bytes of a plan; a longer one nobody reads
 
 
 def is_plan_approved(ctx: CellContext) -> bool:
-    """Whether a person said yes to the plan as it is now, or none is needed, or nobody is asked."""
+    """Whether the plan as it is now has a person's yes, or needs none."""
     planned = PlanRecord.read(ctx.dir)
     if planned is None:
         return False

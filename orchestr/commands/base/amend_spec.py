@@ -48,7 +48,7 @@ def amend_specs(
 def _amend_spec(run: FeatureRun, reason: str, *, dry_run: bool) -> None:
     lock = _read_whole_lock(run)
     name, path = run.feature.name, run.feature.lock_path
-    changes = find_changes(run)
+    changes = find_changes(run, lock)
     for change in changes if dry_run else ():
         write_stdout(f"{change.tier}: {change.field}\n")
         if (change.before, change.after) != (None, None):

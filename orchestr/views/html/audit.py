@@ -36,7 +36,7 @@ def audit_entry(facts: AuditFacts | None) -> AuditEntry | None:
     """The audit of the heads as they are now; None for a feature without one."""
     if facts is None:
         return None
-    words = facts.told if facts.verdict else "Not made yet for the heads as they are now."
+    words = facts.summary if facts.verdict else "Not made yet for the heads as they are now."
     if facts.stop:
         words = f"{words}; no further repair: {facts.stop}"
     show = escape.make_visible

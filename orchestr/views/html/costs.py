@@ -13,7 +13,7 @@ from orchestr.spec.records import AUDIT
 from orchestr.state.timeline import SpanKind
 from orchestr.views.html import escape
 from orchestr.views.html.model import FeaturePage
-from orchestr.views.terminal.text import format_dollars, format_duration, format_tokens, headline
+from orchestr.views.terminal.text import format_dollars, format_duration, headline, shorten_number
 
 Counts = tuple[int, int, int]
 
@@ -68,9 +68,7 @@ class AttemptRow:
 def token_count_words(counts: Counts | None) -> str:
     if counts is None:
         return "-"
-    fed, cached, out = (
-        format_tokens(n).removesuffix(" tokens").removesuffix(" token") for n in counts
-    )
+    fed, cached, out = map(shorten_number, counts)
     return f"{fed} in" + (f" ({cached} cached)" if counts[1] else "") + f", {out} out"
 
 

@@ -128,9 +128,9 @@ def _event_words(event: Event) -> list[str]:
         case SpecLocked():
             return [f"locked by {_text(details.path)}"]
         case SpecChanged():
-            return [f"free fields differ from the lock: {_names(details.fields)}"]
+            return [f"free fields differ from the lock: {_join_names(details.fields)}"]
         case SpecAmended():
-            return [f"{_text(details.who)} amended {_names(details.fields)}: "
+            return [f"{_text(details.who)} amended {_join_names(details.fields)}: "
                     f"{headline(details.reason)}"]  # fmt: skip
         case CellIgnored():
             return ["ignored"]
@@ -233,11 +233,11 @@ def _event_words(event: Event) -> list[str]:
         case ReviewDone():
             return [f"review by {_text(details.reviewer)}: {_text(details.verdict)}"]
         case AuditDone():
-            told = f"audit: {_text(details.verdict)}: {_text(details.told)}"
+            line = f"audit: {_text(details.verdict)}: {_text(details.summary)}"
             owners = ", ".join(map(str, details.owners or ()))
             more = f"; repaired by {owners}" if owners else ""
             stop = _text(details.stop)
-            return [f"{told}{more}{f' ({stop})' if stop else ''}"]
+            return [f"{line}{more}{f' ({stop})' if stop else ''}"]
         case AttemptAdopted():
             return [f"{_agent_part(details) or attempt} adopted from an earlier run"]
         case AttemptLimited():
@@ -324,7 +324,7 @@ def _text(value: str | None) -> str:
     return clean_line(value or "")
 
 
-def _names(values: list[Any] | None) -> str:
+def _join_names(values: list[Any] | None) -> str:
     return clean_line(", ".join(map(str, values or ())))
 
 

@@ -37,14 +37,14 @@ def _list_witnesses(
         rows = {} if found is None or found.void else _by_name(i.fields for i in found.checks)
         for check in cell.proof.checks:
             if shows_item(check, item):
-                yield Witness(f"{cell.name}: check {check.name}", _state(rows.get(check.name)))
+                yield Witness(f"{cell.name}: check {check.name}", _judge_row(rows.get(check.name)))
     made = {one.repo: one for one in status.cross if one.passed is not None}
     for cross in feature.cross_checks:
         if shows_item(cross.check, item):
             one = made.get(cross.repo)
             rows = _by_name(one.rows) if one is not None else {}
             name = f"{cross.repo}: cross check {cross.check.name}"
-            yield Witness(name, _state(rows.get(cross.check.name)))
+            yield Witness(name, _judge_row(rows.get(cross.check.name)))
     for finding in status.audit.findings if status.audit is not None else ():
         if finding.statement.strip() == item:
             yield Witness(finding.source, finding.state)
@@ -59,7 +59,7 @@ def _by_name(rows: Iterable[Mapping[str, object]]) -> dict[str, Mapping[str, obj
     return {str(row.get("name")): row for row in rows}
 
 
-def _state(row: Mapping[str, object] | None) -> str:
+def _judge_row(row: Mapping[str, object] | None) -> str:
     if row is None or row.get("unavailable") is True:
         return OPEN
     return "passed" if row.get("passed") is True else "failed"

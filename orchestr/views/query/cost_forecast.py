@@ -123,7 +123,7 @@ def judge_run_cost(
     all of them (``cell`` empty) where there is more than one. Empty without any.
 
     ``seconds`` is the length of the run; its time is judged only where all its attempts began in it
-    and nobody was waited for.
+    and it waited for no person.
     """
     every = read_cost_samples(run.layout)
     names = {plan.name for plan in run.plan.cells}
@@ -224,7 +224,7 @@ def _journal_name(run: FeatureRun) -> str:
 
 def is_whole_run(run_id: str, events: Iterable[Event]) -> bool:
     """Whether the time of a run is that of its cells' work: no attempt was opened before it and
-    none after it, nobody was waited for, and no audit came after them."""
+    none after it, it waited for no person, and no audit came after them."""
     mine = [event for event in events if event.run == run_id]
     line = make_timeline(mine)
     adopted = any(event.kind is EventKind.ATTEMPT_ADOPTED for event in mine)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
-from orchestr.state.pictures import is_picture_named, picture_type, read_pictures
+from orchestr.state.pictures import BEGIN, is_picture_named, picture_type, read_pictures
 from orchestr.views.html.model import PagePicture
 from orchestr.views.terminal.text import format_size
 
@@ -38,7 +38,7 @@ class PictureReader:
         head = ctx.read_head()
         shots = read_pictures(ctx.dir, head.head) if head is not None else ()
         named = dict.fromkeys((*shots, *self._list_check_pictures(checks)))
-        return tuple(self._read(path, tuple(_list_issues(path, reviews)))
+        return tuple(self._read_picture(path, tuple(_list_issues(path, reviews)))
                      for path in list(named)[:MOST])  # fmt: skip
 
     def _list_check_pictures(self, checks: Sequence[Any]) -> Iterator[str]:
@@ -48,14 +48,14 @@ class PictureReader:
                 continue
             for name in row.get("artefacts") or ():
                 path = Path(folder, str(name))
-                if path.is_relative_to(self._state) and self._read_data(path):
+                if path.is_relative_to(self._state) and self._read_data(path, BEGIN):
                     yield path.relative_to(self._state).as_posix()
 
-    def _read(self, path: str, issues: tuple[str, ...]) -> PagePicture:
+    def _read_picture(self, path: str, issues: tuple[str, ...]) -> PagePicture:
         name = "/".join(Path(path).parts[-2:])
         if not self._embeds:
             return PagePicture(name, path, issues=issues)
-        data = self._read_data(self._state / path)
+        data = self._read_data(self._state / path, ONE + 1)
         if data is None:
             return PagePicture(name, path, why="it is gone, or no picture", issues=issues)
         if len(data) > min(ONE, self._left):
@@ -66,14 +66,14 @@ class PictureReader:
         source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
         return PagePicture(name, path, source, issues=issues)
 
-    def _read_data(self, path: Path) -> bytes | None:
-        """The bytes of a picture, one more than may be shown; None for everything else."""
+    def _read_data(self, path: Path, most: int) -> bytes | None:
+        """The first bytes of a picture, ``most`` at most; None for everything else."""
         try:
             real = path.resolve()
             if not real.is_relative_to(self._state.resolve()) or not real.is_file():
                 return None
             with real.open("rb") as stream:
-                data = stream.read(ONE + 1)
+                data = stream.read(most)
         except OSError:
             return None
         return data if picture_type(data) is not None else None

@@ -44,13 +44,13 @@ def read_lock(run: FeatureRun) -> SpecLock:
     return lock
 
 
-def find_changes(run: FeatureRun) -> tuple[SpecChange, ...]:
-    """What differs from the lock of a feature that has one. Raises SpecError."""
+def find_changes(run: FeatureRun, lock: SpecLock) -> tuple[SpecChange, ...]:
+    """What differs from the lock of the feature. Raises SpecError."""
     from orchestr.spec.lock import compare_spec_to_lock
 
     path = run.feature.lock_path
     try:
-        return compare_spec_to_lock(read_lock(run), run.feature)
+        return compare_spec_to_lock(lock, run.feature)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # edited by hand
         what = f"its values are none of a spec: {error}"
         raise SpecError([Problem(path, 0, 0, "values", what, f"git checkout -- {path}")]) from error
@@ -70,7 +70,8 @@ def lock_facts(run: FeatureRun) -> LockFacts | None:
         return None
     path = run.feature.lock_path
     try:
-        lock, changes = read_lock(run), find_changes(run)
+        lock = read_lock(run)
+        changes = find_changes(run, lock)
     except SpecError as error:
         return LockFacts(path, fault="; ".join(problem.message for problem in error.problems))
     from orchestr.spec.lock import find_chain_fault

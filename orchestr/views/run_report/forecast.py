@@ -64,8 +64,8 @@ def forecast_words(lines: Sequence[ForecastLine]) -> list[str]:
     if not lines:
         return []
     if all(line.likeness in (Likeness.NONE.value, "") for line in lines):
-        told = format_count(sum(bool(line.cell) for line in lines), "attempt")
-        return [f"there was no history, so nothing was forecast; this run adds {told} to it"]
+        attempts = format_count(sum(bool(line.cell) for line in lines), "attempt")
+        return [f"there was no history, so nothing was forecast; this run adds {attempts} to it"]
     return [f"{line.cell or 'all cells'}: {_line_words(line)}" for line in lines]
 
 

@@ -236,7 +236,7 @@ def _audit_block(feature: FeatureReport) -> str:
         return ""
     if not audit.verdict:
         return _list("Audit", ["not made for these heads"])
-    lines = [audit.told]
+    lines = [audit.summary]
     for one in audit.findings:
         where = f" in {', '.join(one.places)}" if one.places else ""
         more = "; ".join(filter(None, (one.detail, one.outcome)))

@@ -26,7 +26,7 @@ def audit_lines(facts: AuditFacts | None, feature: str, waits: str = "") -> list
     if not facts.verdict:
         made = f"it waits for {waits}" if waits else f"orchestr run {feature}:audit makes it"
         return [f"· audit: not made{'' if waits else ' for these heads'}: {made}"]
-    lines = [f"{'✗' if facts.is_red else '✓'} audit: {clean_line(facts.told)}"]
+    lines = [f"{'✗' if facts.is_red else '✓'} audit: {clean_line(facts.summary)}"]
     for one in facts.open_findings:
         lines.append(f"  {one.state}: {clean_line(one.statement)} ({clean_line(one.source)})")
         shown = [clean_line(one.detail or one.evidence.strip().partition("\n")[0])[:SHOWN]]
@@ -41,7 +41,7 @@ def audit_json(facts: AuditFacts) -> dict[str, Any]:
     """The audit as JSON values."""
     return {
         "verdict": facts.verdict or None,
-        "told": facts.told or None,
+        "summary": facts.summary or None,
         "capped_by": facts.cap or None,
         "stopped_by": facts.stop or None,
         "rounds": facts.rounds,

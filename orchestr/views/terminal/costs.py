@@ -18,6 +18,7 @@ from orchestr.views.terminal.text import (
     format_duration,
     format_table,
     format_tokens,
+    shorten_number,
 )
 
 Show = Callable[[float], str]
@@ -32,18 +33,17 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
             f"forecast of {_count_cells(cost.cells)}: no history at all: nothing can be forecast",
             "  after the first run: time, tokens and money of each cell, from its attempts",
         ]
-    told = format_count(cost.history, "attempt")
+    attempts = format_count(cost.history, "attempt")
     agents = format_count(cost.slots, "agent")
     header = ("p10, p50, p90", "time", "tokens", "money", "from")
-    rows = [(cell.name, *_row(cell.seconds, cell.tokens, cell.usd), _origin(cell))
-            for cell in cost.cells]  # fmt: skip
+    rows = [(cell.name, *_format_figures(cell), _describe_origin(cell)) for cell in cost.cells]
     if len(cost.cells) > 1:
-        tokens, money = (_unless_partial(words, missing) for words, missing in zip(
-            _row(None, cost.tokens, cost.usd)[1:], cost.without[1:], strict=True))  # fmt: skip
-        rows.append((f"all, {agents} at once", _words(cost.seconds, format_duration), tokens,
-                     money, ""))  # fmt: skip
-        rows.append(("all, one by one", _words(cost.serial, format_duration), "", "", ""))
-    lines = [f"forecast from {told} of this workspace"]
+        at_once = _format_spread(cost.seconds, format_duration)
+        tokens = _unless_partial(_format_spread(cost.tokens, _format_tokens), cost.without[1])
+        money = _unless_partial(_format_spread(cost.usd, _format_dollars), cost.without[2])
+        rows.append((f"all, {agents} at once", at_once, tokens, money, ""))
+        rows.append(("all, one by one", _format_spread(cost.serial, format_duration), "", "", ""))
+    lines = [f"forecast from {attempts} of this workspace"]
     lines += [line.rstrip() for line in format_table(header, rows, indent="  ")]
     foreign = cost.cells_of_others
     if foreign:
@@ -79,25 +79,27 @@ def cost_sentence(cost: FeatureCost) -> str:
         return "There is no history: what it takes cannot be forecast."
     shown: tuple[tuple[Spread | None, int, Show], ...] = (
         (cost.seconds, cost.without[0], format_duration),
-        (cost.tokens, cost.without[1], _tokens),
-        (cost.usd, cost.without[2], _dollars),
+        (cost.tokens, cost.without[1], _format_tokens),
+        (cost.usd, cost.without[2], _format_dollars),
     )
     parts = []
     for spread, missing, show in shown:
         if spread is not None:
             more = f" and {format_count(missing, 'cell')} unknown" if missing else ""
-            unit = " tokens" if show is _tokens else ""
+            unit = " tokens" if show is _format_tokens else ""
             parts.append(f"{show(spread.p10)} to {show(spread.p90)}{unit}{more}")
     if not parts:
         return "Its history does not tell what it takes."
-    told = format_count(cost.history, "attempt")
-    return f"It takes {', '.join(parts)} (p10 to p90, from {told})."
+    attempts = format_count(cost.history, "attempt")
+    return f"It takes {', '.join(parts)} (p10 to p90, from {attempts})."
 
 
 def risk_words(risk: BudgetRisk) -> str:
     """`budget limits.budget_usd = $10.00: p90 is $12.10, after $3.00 spent`."""
     limit = risk.limit
-    show: Show = _dollars if limit.unit == "usd" else lambda value: format_tokens(round(value))
+    show: Show = (
+        _format_dollars if limit.unit == "usd" else lambda value: format_tokens(round(value))
+    )
     whose = f" of {risk.cell}" if risk.cell else ""
     spent = f" on top of {show(limit.spent)} spent" if limit.spent else ""
     likely = ", and p50 does too" if risk.likely else ""
@@ -146,11 +148,15 @@ def _spread_json(spread: Spread | None) -> dict[str, float] | None:
     return {name: round(value, 6) for name, value in asdict(spread).items()}
 
 
-def _row(seconds: Spread | None, tokens: Spread | None, usd: Spread | None) -> tuple[str, str, str]:
-    return _words(seconds, format_duration), _words(tokens, _tokens), _words(usd, _dollars)
+def _format_figures(cell: CellCost) -> tuple[str, str, str]:
+    return (
+        _format_spread(cell.seconds, format_duration),
+        _format_spread(cell.tokens, _format_tokens),
+        _format_spread(cell.usd, _format_dollars),
+    )
 
 
-def _words(spread: Spread | None, show: Show) -> str:
+def _format_spread(spread: Spread | None, show: Show) -> str:
     if spread is None:
         return "unknown"
     return ", ".join(map(show, (spread.p10, spread.p50, spread.p90)))
@@ -161,22 +167,22 @@ def _unless_partial(words: str, missing: int) -> str:
     return f"{words} + {format_count(missing, 'cell')}" if missing and words != "unknown" else words
 
 
-def _origin(cell: CellCost) -> str:
-    told = format_count(cell.samples, "attempt")
+def _describe_origin(cell: CellCost) -> str:
+    attempts = format_count(cell.samples, "attempt")
     match cell.likeness:
         case Likeness.SAME:
-            return f"{told} like it"
+            return f"{attempts} like it"
         case Likeness.AGENT:
-            return f"{told} of its agent elsewhere"
+            return f"{attempts} of its agent elsewhere"
         case Likeness.OTHERS:
-            return f"{told} of others"
+            return f"{attempts} of others"
         case Likeness.NONE:
             return "no history"
 
 
-def _tokens(number: float) -> str:
-    return format_tokens(round(number)).removesuffix(" tokens").removesuffix(" token")
+def _format_tokens(number: float) -> str:
+    return shorten_number(round(number))
 
 
-def _dollars(value: float) -> str:
+def _format_dollars(value: float) -> str:
     return format_dollars(value, True)

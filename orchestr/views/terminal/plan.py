@@ -75,7 +75,7 @@ def plan_text(
     once; ``timed``: the plan's weights are seconds; ``work``: what each cell would get;
     ``accepts``: the commands that let results stand which only an edit of the spec made stale.
     """
-    told = {f.name: f for f in forecasts}
+    forecast_of = {f.name: f for f in forecasts}
     waves = plan.cells_by_wave()
     lines = [f"{plan.feature}: {clean_line(feature.title)}" if feature.title else plan.feature]
     lines.append(f"{format_count(len(plan.cells), 'cell')} in {format_count(len(waves), 'wave')}")
@@ -84,7 +84,7 @@ def plan_text(
         for cell in wave:
             lines += _cell_lines(
                 cell,
-                told.get(cell.name),
+                forecast_of.get(cell.name),
                 facts.get(cell.name, NOTHING),
                 work.get(cell.name, NO_WORK),
             )
@@ -117,13 +117,13 @@ def plan_json(
     Added: ``stack``, ``worktree``, ``phases``, ``may``, ``weight`` and what `CellWork` has per
     cell, ``overlaps`` and ``proposals``; ``findings`` of the pre-flight.
     """
-    told = {f.name: f for f in forecasts}
+    forecast_of = {f.name: f for f in forecasts}
     branches = {cell.name: cell.branch for cell in plan.cells}
     cells = []
     for cell in plan.cells:
         stacked = branches[cell.stack[0]] if len(cell.stack) == 1 else None
         seen = facts.get(cell.name, NOTHING)
-        line = told.get(cell.name)
+        line = forecast_of.get(cell.name)
         mine = work.get(cell.name, NO_WORK)
         cells.append(
             {
@@ -160,7 +160,7 @@ def plan_json(
     }
 
 
-def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts,
+def _cell_lines(cell: CellPlan, forecast: CellForecast | None, facts: CellFacts,
                 work: CellWork) -> list[str]:  # fmt: skip
     url = _pull_request_url(facts)
     mark = f"  [PR EXISTS: {clean_line(url)}]" if url else ""
@@ -176,8 +176,8 @@ def _cell_lines(cell: CellPlan, told: CellForecast | None, facts: CellFacts,
     if cell.action is Action.PUSH:
         lines.append("    action    push what is there, no agent")
     lines += _work_lines(work)
-    if told:
-        lines.append(f"    {_forecast_words(told)}")
+    if forecast:
+        lines.append(f"    {_forecast_words(forecast)}")
     return lines
 
 
@@ -207,17 +207,18 @@ def _base_words(cell: CellPlan, facts: CellFacts) -> str:
     return facts.base or cell.base or "the default branch"
 
 
-def _forecast_words(told: CellForecast) -> str:
-    match told.would:
+def _forecast_words(forecast: CellForecast) -> str:
+    why = forecast.why
+    match forecast.would:
         case ForecastOutcome.UP_TO_DATE:
-            return told.why if told.why.startswith("up to date") else f"up to date: {told.why}"
+            return why if why.startswith("up to date") else f"up to date: {why}"
         case ForecastOutcome.BLOCKED:
-            return f"blocked: {told.why}"
+            return f"blocked: {why}"
         case ForecastOutcome.RUN:
-            if told.may:
-                return f"may run: {told.why}"
-            phases = ", ".join(str(p) for p in told.phases)
-            return f"would run: {told.why}" + (f" ({phases})" if phases else "")
+            if forecast.may:
+                return f"may run: {why}"
+            phases = ", ".join(str(p) for p in forecast.phases)
+            return f"would run: {why}" + (f" ({phases})" if phases else "")
 
 
 def _length_words(plan: FeaturePlan, timed: bool) -> str:

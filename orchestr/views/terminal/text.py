@@ -204,9 +204,14 @@ def format_dollars(known: float, complete: bool) -> str:
 
 def format_tokens(number: int) -> str:
     """``950 tokens``, ``12k tokens``, ``3.4M tokens``."""
+    return f"{shorten_number(number)} token{'' if number == 1 else 's'}"
+
+
+def shorten_number(number: int) -> str:
+    """``950``, ``12k``, ``3.4M``."""
     if number < 10_000:
-        return format_count(number, "token")
-    return f"{number / 1000:.0f}k tokens" if number < 1_000_000 else f"{number / 1e6:.1f}M tokens"
+        return str(number)
+    return f"{number / 1000:.0f}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
 def format_count(number: int, noun: str) -> str:
