@@ -45,6 +45,9 @@ class SpendingCap:
         return None
 
 
+_NO_PHASE = (SpendingCap(), "")  # of an attempt at `implement`
+
+
 class RunBudget:
     """The budget of one run over all its features (`--budget`, `--budget-tokens`)."""
 
@@ -81,23 +84,21 @@ class FeatureBudget:
             for number, spent in spending_by_attempt(cell).items()
         }
         self._before = self.total_spending()
-        self._own: dict[tuple[str, int | str], SpendingCap] = {}
-        self._phases: dict[tuple[str, int | str], str] = {}
+        self._own: dict[tuple[str, int | str], tuple[SpendingCap, str]] = {}  # with the phase
 
     def limit_attempt(self, cell: str, attempt: int, usd: float, phase: str) -> None:
         """This attempt may not take more than its phase gives it, whatever others may."""
         with self._lock:
-            self._own[cell, attempt] = SpendingCap(usd)
-            self._phases[cell, attempt] = phase
+            self._own[cell, attempt] = SpendingCap(usd), phase
 
     def limiting_phase(self, cell: str, attempt: int | str | None) -> str | None:
         """The phase whose own limit the attempt has reached, else None."""
         if attempt is None:
             return None
         with self._lock:
-            own = self._own.get((cell, attempt), SpendingCap())
+            own, phase = self._own.get((cell, attempt), _NO_PHASE)
             mine = self._spent.get((cell, attempt), Spending())
-        return self._phases[cell, attempt] if own.reached_figure(mine) is not None else None
+        return phase if own.reached_figure(mine) is not None else None
 
     def where_to_raise(self, cell: str, attempt: int | str | None) -> str:
         """What a person may raise where a budget is reached, for a hint."""
@@ -132,13 +133,13 @@ class FeatureBudget:
             return f"the budget of this run is reached: {figure}"
         if (figure := self._whole.reached_figure(total)) is not None:
             return f"the budget of feature {self._feature} is reached: {figure}"
-        figure = None
-        if attempt is not None:
-            own = self._own.get((cell, attempt), SpendingCap())
-            figure = own.reached_figure(mine) or self._each.reached_figure(mine)
-        if figure is not None:
-            phase = self.limiting_phase(cell, attempt)
-            what = f"phase `{phase}`" if phase is not None else f"attempt {attempt}"
+        if attempt is None:
+            return None
+        own, phase = self._own.get((cell, attempt), _NO_PHASE)
+        if (figure := own.reached_figure(mine)) is not None:
+            return f"the budget of phase `{phase}` is reached: {figure}"
+        if (figure := self._each.reached_figure(mine)) is not None:
+            what = f"attempt {attempt}"
             if isinstance(attempt, int) and attempt < 0:
                 what = f"plan {-attempt}"
             return f"the budget of {what} is reached: {figure}"
@@ -150,7 +151,7 @@ class FeatureBudget:
             total = self.total_spending()
             mine = self._spent.get((cell, attempt), Spending())
         run = Spending(total.usd - self._before.usd)
-        own = self._own.get((cell, attempt), SpendingCap())
+        own, _ = self._own.get((cell, attempt), _NO_PHASE)
         pairs = ((self._whole, total), (self._each, mine), (own, mine), (self._purse.cap, run))
         rooms = [cap.usd - spent.usd for cap, spent in pairs if cap.usd is not None]
         return min(rooms) if rooms else None

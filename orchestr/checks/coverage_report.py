@@ -11,7 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestr.checks.untrusted_xml import LIMIT, BadReport, parse_untrusted
+from orchestr.checks.untrusted_xml import (
+    BadReport,
+    parse_untrusted,
+    read_report_file,
+    refuse_large,
+)
 
 LINES = 5_000_000  # of one report
 
@@ -41,8 +46,7 @@ class CoverageReport:
 
 def parse_coverage(data: bytes) -> CoverageReport:
     """One report; its first character says which form it has. Raises BadReport."""
-    if len(data) > LIMIT:
-        raise BadReport(f"is larger than {LIMIT >> 20} MiB")
+    refuse_large(data)
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return _parse_cobertura(data)
     return _parse_lcov(data)
@@ -50,13 +54,7 @@ def parse_coverage(data: bytes) -> CoverageReport:
 
 def read_coverage(path: Path) -> CoverageReport:
     """The report of a file. Raises BadReport naming it."""
-    try:
-        with path.open("rb") as stream:
-            return parse_coverage(stream.read(LIMIT + 1))
-    except BadReport as error:
-        raise BadReport(f"{path.name} {error}") from None
-    except OSError as error:
-        raise BadReport(f"{path.name} cannot be read: {error.strerror}") from None
+    return read_report_file(path, parse_coverage)
 
 
 def locate_files(report: CoverageReport, worktree: Path, cwd: Path) -> dict[str, dict[int, int]]:

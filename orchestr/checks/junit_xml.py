@@ -10,7 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestr.checks.untrusted_xml import LIMIT, BadReport, parse_untrusted
+from orchestr.checks.untrusted_xml import (
+    BadReport,
+    parse_untrusted,
+    read_report_file,
+    refuse_large,
+)
 
 __all__ = [
     "BadReport", "JunitCase", "count_statuses", "format_counts", "parse_report", "read_reports",
@@ -96,8 +101,7 @@ class _ReportReader:
 
 def parse_report(data: bytes) -> list[JunitCase]:
     """The tests of one report. Raises BadReport."""
-    if len(data) > LIMIT:
-        raise BadReport(f"is larger than {LIMIT >> 20} MiB")
+    refuse_large(data)
     reader = _ReportReader()
     parse_untrusted(data, reader.start_element, reader.end_element, reader.add_text)
     if not reader.rooted:
@@ -109,13 +113,7 @@ def read_reports(paths: Iterable[Path]) -> list[JunitCase]:
     """The tests of several reports. Raises BadReport naming the file."""
     cases: list[JunitCase] = []
     for path in paths:
-        try:
-            with path.open("rb") as stream:
-                cases += parse_report(stream.read(LIMIT + 1))
-        except BadReport as error:
-            raise BadReport(f"{path.name} {error}") from None
-        except OSError as error:
-            raise BadReport(f"{path.name} cannot be read: {error.strerror}") from None
+        cases += read_report_file(path, parse_report)
     return cases
 
 

@@ -1,13 +1,18 @@
-"""Parsing XML that a program of the change wrote: reports of tests and of coverage.
+"""Reading reports that a program of the change wrote, of tests and of coverage; most are XML.
 
-Entity declarations are refused (they can grow a kilobyte into gigabytes, or name files), depth is
-limited, and what cannot be read is an error, never an empty list: that would look like success.
+Entity declarations are refused (they can grow a kilobyte into gigabytes, or name files), size and
+depth are limited, and what cannot be read is an error, never an empty list: that would look like
+success.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 from xml.parsers import expat
+
+R = TypeVar("R")
 
 LIMIT = 64 << 20  # bytes of one report
 DEPTH = 100
@@ -15,6 +20,24 @@ DEPTH = 100
 
 class BadReport(Exception):
     """A report that cannot be trusted; the message says why."""
+
+
+def read_report_file(path: Path, parse: Callable[[bytes], R]) -> R:
+    """What ``parse`` makes of a file; of one that is too large it gets enough to see that
+    (`refuse_large`). Raises BadReport naming the file."""
+    try:
+        with path.open("rb") as stream:
+            return parse(stream.read(LIMIT + 1))
+    except BadReport as error:
+        raise BadReport(f"{path.name} {error}") from None
+    except OSError as error:
+        raise BadReport(f"{path.name} cannot be read: {error.strerror}") from None
+
+
+def refuse_large(data: bytes) -> None:
+    """Raises BadReport for a report that is larger than `LIMIT`."""
+    if len(data) > LIMIT:
+        raise BadReport(f"is larger than {LIMIT >> 20} MiB")
 
 
 def parse_untrusted(

@@ -214,14 +214,14 @@ def choose_alike(
     likeness, pool = next(
         ((likeness, pool) for likeness, pool in groups
          if len(pool) >= ENOUGH or len(pool) == len(every)))  # fmt: skip
-    pool = sorted(pool, key=lambda s: (_distance(cell, traits, s), -s.ended))
+    pool = sorted(pool, key=lambda s: (_measure_distance(cell, traits, s), -s.ended))
     return likeness, pool[:NEAREST]
 
 
-def quantile(ordered: Sequence[float], share: float) -> float:
+def find_quantile(ordered: Sequence[float], share: float) -> float:
     """The value below which a ``share`` of the sorted values is, between two of them linear.
 
-    >>> quantile([1.0, 2.0, 3.0], 0.25)
+    >>> find_quantile([1.0, 2.0, 3.0], 0.25)
     1.5
     """
     place = share * (len(ordered) - 1)
@@ -232,23 +232,23 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def make_spread(ordered: Sequence[float]) -> Spread:
     """p10, p50 and p90 of sorted values, of which there is at least one."""
-    return Spread(*(quantile(ordered, share) for share in (0.1, 0.5, 0.9)))
+    return Spread(*(find_quantile(ordered, share) for share in (0.1, 0.5, 0.9)))
 
 
 def _same_agent(one: CellTraits, other: CellTraits) -> bool:
     return (one.agent, one.model) == (other.agent, other.model)
 
 
-def _distance(cell: tuple[str, str], traits: CellTraits, sample: CostSample) -> float:
+def _measure_distance(cell: tuple[str, str], traits: CellTraits, sample: CostSample) -> float:
     """In doublings: of the todo's size, of the number of files; another cell counts as one."""
     return (
         (0.0 if (sample.feature, sample.cell) == cell else 1.0)
-        + _doublings(traits.todo, sample.traits.todo, 50)
-        + _doublings(traits.files, sample.traits.files, 1)
+        + _count_doublings(traits.todo, sample.traits.todo, 50)
+        + _count_doublings(traits.files, sample.traits.files, 1)
     )
 
 
-def _doublings(one: int | None, other: int | None, floor: int) -> float:
+def _count_doublings(one: int | None, other: int | None, floor: int) -> float:
     if one is None or other is None:
         return 1.0
     return abs(log2((one + floor) / (other + floor)))
@@ -277,7 +277,7 @@ def _draw_sums(
             share = chance.random()
             for at, column in enumerate(columns):
                 if column:
-                    value = quantile(column, share)
+                    value = find_quantile(column, share)
                     totals[at] += value
                     if at == 0:
                         seconds[name] = value

@@ -18,8 +18,9 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
 from orchestr.errors import UsageError
 from orchestr.files import encode_toml, read_file, write_if_changed
+from orchestr.run.cell_agents import requested_reviewers
 from orchestr.run.diagnostic import Diagnostic
-from orchestr.spec.phases import Action, Phase
+from orchestr.spec.phases import Action
 from orchestr.state.layout import AGENTS_LOCK
 
 WRITE = "orchestr doctor --lock-agents"
@@ -88,7 +89,7 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     models: dict[str, set[str]] = {}
     run: FeatureRun | None = None
 
-    def add(run: FeatureRun, name: str, model: str | None) -> None:
+    def add_model(run: FeatureRun, name: str, model: str | None) -> None:
         chosen = models.setdefault(name, set())
         model = model or run.settings.agents[name].model
         chosen |= {model} if model else set()
@@ -96,14 +97,12 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
-            chosen = models.setdefault(ctx.agent_settings.name, set())
-            chosen |= {ctx.model} if ctx.model else set()
-        reviewers = ctx.cell.proof.reviewers if Phase.REVIEW in ctx.cell.phases else ()
-        for reviewer in (*reviewers, *run.feature.auditors):
-            add(run, reviewer.agent, reviewer.model)
+            add_model(run, ctx.agent_settings.name, ctx.model)
+        for reviewer in (*requested_reviewers(ctx), *run.feature.auditors):
+            add_model(run, reviewer.agent, reviewer.model)
         for phase in ctx.cell.own_phases:
             if not phase.run:
-                add(run, *choose_agent(ctx, phase))
+                add_model(run, *choose_agent(ctx, phase))
     return {
         name: AgentFacts(
             run.settings.agents[name].kind,

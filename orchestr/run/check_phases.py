@@ -17,11 +17,6 @@ from orchestr.spec.locate import locate_cell_fields
 from orchestr.spec.records import Feature
 
 
-def list_phase_agents(cells: Iterable[CellContext]) -> set[str]:
-    """The agents that phases of one's own name."""
-    return {p.agent for ctx in cells for p in ctx.cell.own_phases if p.agent is not None}
-
-
 def check_own_phases(cells: Iterable[CellContext]) -> Iterator[Diagnostic]:
     """Prompts that cannot be read, programs that are not on PATH; each once."""
     prompts: dict[str, list[str]] = {}

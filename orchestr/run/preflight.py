@@ -20,11 +20,12 @@ from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.run.agents_lock import check_agents_lock
+from orchestr.run.cell_agents import list_cell_agents, requested_reviewers
 from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_lock import check_lock
 from orchestr.run.check_origins import check_origins
-from orchestr.run.check_phases import check_own_phases, list_phase_agents
+from orchestr.run.check_phases import check_own_phases
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
 from orchestr.run.check_sandbox import check_sandbox
@@ -33,7 +34,6 @@ from orchestr.run.check_surroundings import check_surroundings
 from orchestr.run.check_worktrees import check_worktrees
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
-from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Action, Phase
 from orchestr.state.layout import check_disk
 from orchestr.tasks.generate import is_made_on_demand
@@ -63,9 +63,7 @@ def check_prerequisites(
         found.append(
             Diagnostic("error", f"{problem.location}: {problem.message}", problem.hint or "")
         )
-    agents = {ctx.agent_settings.name for ctx in chosen if ctx.cell.action is Action.AGENT}
-    agents |= {reviewer.agent for ctx in chosen for reviewer in requested_reviewers(ctx)}
-    agents |= list_phase_agents(chosen)
+    agents = list_cell_agents(chosen)
     agents |= {auditor.agent for auditor in run.feature.auditors}
     dollars = has_usd_limit(run.settings.limits, run.purse)
     for name in sorted(agents):
@@ -134,11 +132,6 @@ def check_links(run: FeatureRun, name: str) -> list[Diagnostic]:
         )
         for link in find_links_back(run, name)
     ]
-
-
-def requested_reviewers(ctx: CellContext) -> tuple[Reviewer, ...]:
-    """The reviewers that the cell's phases ask for."""
-    return ctx.cell.proof.reviewers if Phase.REVIEW in ctx.cell.phases else ()
 
 
 def check_reviewers(run: FeatureRun, cells: Collection[str]) -> list[Diagnostic]:

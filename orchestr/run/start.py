@@ -24,11 +24,12 @@ from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.process.back_off import try_until_available
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
 from orchestr.process.redaction import redact, secret_values
+from orchestr.run.cell_agents import list_cell_agents, requested_reviewers
 from orchestr.run.check_lock import keep_lock
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.goals import FeatureGoals
-from orchestr.run.preflight import check_prerequisites, requested_reviewers
-from orchestr.spec.phases import Action, Phase
+from orchestr.run.preflight import check_prerequisites
+from orchestr.spec.phases import Phase
 from orchestr.spec.records import AUDIT
 from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
@@ -128,11 +129,8 @@ def _foretell_cost(
 
 
 def paid_agents(run: FeatureRun, names: Sequence[str]) -> set[str]:
-    """The paid agents of these cells: authors and reviewers."""
-    cells = [run.cell_context(name) for name in names]
-    chosen = {c.agent_settings.name for c in cells if c.cell.action is Action.AGENT}
-    chosen |= {p.agent for c in cells for p in c.cell.own_phases if p.agent is not None}
-    chosen |= {reviewer.agent for c in cells for reviewer in requested_reviewers(c)}
+    """The paid agents of these cells: authors, those of phases of one's own, reviewers."""
+    chosen = list_cell_agents(map(run.cell_context, names))
     return {name for name in chosen if run.agent_adapter(name).paid}
 
 

@@ -44,7 +44,7 @@ from orchestr.run.stub_settings import (
 from orchestr.settings.loader import read_raw_settings
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
-from orchestr.spec.reader import list_part_files, spec_files
+from orchestr.spec.reader import list_part_files
 from orchestr.spec.records import Feature
 from orchestr.state.layout import AGENTS_LOCK, WorkspaceLayout
 
@@ -228,18 +228,13 @@ def copy_specs(run: FeatureRun, folder: Path) -> str:
     root, specs = run.layout.root, run.settings.workspace.specs
     inside = specs.is_relative_to(root) and specs != root
     place = str(specs.relative_to(root)) if inside else "specs"
-    own = next((p for p in spec_files(specs) if _is_spec_of(p, run)), root / run.feature.path)
-    lock = own.with_suffix(".lock.toml")
+    own, lock = root / run.feature.path, root / run.feature.lock_path
     _copy_file(own, folder / place / own.name)
     if lock.exists():
         _copy_file(lock, folder / place / lock.name)
     for part in list_part_files(own, root):
         _copy_file(part, folder / part.relative_to(root))
     return place
-
-
-def _is_spec_of(path: Path, run: FeatureRun) -> bool:
-    return path.name == Path(run.feature.path).name
 
 
 def _copy_file(old: Path, new: Path) -> None:

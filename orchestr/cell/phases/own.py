@@ -56,14 +56,13 @@ class OwnStep(StrEnum):
 
     KEEP = "keep"  # the result is for these inputs
     CANNOT = "cannot"  # what it works on is not there
-    PASS = "pass"  # its `when:` is false, or the result is not ours to change
-    WORK = "work"  # go on with the open try, or begin one
+    WORK = "work"  # go on with the open try, or begin one; passed over where `when:` is false
 
 
 @dataclass(frozen=True, slots=True)
 class OwnInputs:
-    """``given`` is what it works on, ``is_current`` whether its result is of that. ``passed``: why
-    it is passed over, as far as that is known. ``has_output``: its JSON is there as written."""
+    """``given`` is what it works on, ``is_current`` whether its result is of that.
+    ``has_output``: its JSON is there as written."""
 
     key: str
     given: str | None = None
@@ -71,20 +70,17 @@ class OwnInputs:
     is_current: bool = False
     has_output: bool = True
     open_attempt: Attempt | None = None
-    passed: str | None = None
 
 
 def decide(inputs: OwnInputs) -> Decision[OwnStep]:
     """What the phase does now and why. Pure."""
-    why = _reason(inputs)
+    why = _find_reason_to_run(inputs)
     if why is None:
         return Decision(OwnStep.KEEP, None)
-    if inputs.given is None:
-        return Decision(OwnStep.CANNOT, why)
-    return Decision(OwnStep.PASS if inputs.passed is not None else OwnStep.WORK, why)
+    return Decision(OwnStep.CANNOT if inputs.given is None else OwnStep.WORK, why)
 
 
-def _reason(inputs: OwnInputs) -> str | None:
+def _find_reason_to_run(inputs: OwnInputs) -> str | None:
     result, newest = inputs.result, inputs.open_attempt
     if inputs.given is None:
         return "there is nothing to work on yet"
@@ -111,7 +107,7 @@ class OwnPhaseModule:
 
     def run(self, ctx: CellContext) -> PhaseResult:
         """Make its result. Raises PhaseFailed with the reason, Interrupted when stopped."""
-        return _run(ctx, find_phase(ctx, self.name))
+        return _run_own_phase(ctx, find_phase(ctx, self.name))
 
 
 def _read_inputs(ctx: CellContext, phase: OwnPhase) -> OwnInputs:
@@ -176,7 +172,7 @@ def _find_reason_to_pass(ctx: CellContext, phase: OwnPhase) -> str | None:
     return None if found else f"{phase.when} is false"
 
 
-def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
+def _run_own_phase(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
     inputs = _read_inputs(ctx, phase)
     decision = decide(inputs)
     if decision.step is OwnStep.KEEP:
@@ -194,7 +190,7 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
         result = replace(result, outcome=OwnOutcome.SKIPPED, reason=passed)
         result.write(ctx.dir, phase.name)
         return PhaseResult.built(why, outcome=str(result.outcome), reason=passed)
-    result = _work(ctx, phase, inputs, given)
+    result = _carry_out_try(ctx, phase, inputs, given)
     return PhaseResult.built(
         why,
         attempt=result.attempt,
@@ -204,7 +200,7 @@ def _run(ctx: CellContext, phase: OwnPhase) -> PhaseResult:
     )
 
 
-def _work(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> OwnResult:
+def _carry_out_try(ctx: CellContext, phase: OwnPhase, inputs: OwnInputs, given: str) -> OwnResult:
     """Begin or go on with a try, and write down what it made."""
     from orchestr.cell.agent.own_attempt import (
         begin_own_attempt,

@@ -66,7 +66,7 @@ class BrowserJourneyCheck(CheckDefinition):
         from orchestr.checks.room import select_fresh_files, stamp_files
 
         before = stamp_files(room.find_files(self.evidence))
-        done = self._play(room)
+        done = self._play_journey(room)
         found, old = select_fresh_files(room.find_files(self.evidence), before)
         there = {glob: [p for p in paths if p.stat().st_size] for glob, paths in found.items()}
         lacking = [glob for glob, paths in there.items() if not paths]
@@ -83,7 +83,7 @@ class BrowserJourneyCheck(CheckDefinition):
         failure = Failure(self.name, message=room.read_log_tail(), command=quote_command(self.run))
         return CheckVerdict(False, detail, (failure,), kept, done.code)
 
-    def _play(self, room: CheckContext) -> CompletedCommand:
+    def _play_journey(self, room: CheckContext) -> CompletedCommand:
         """Run the journey, the application beside it. Raises as `running_service`."""
         if not self.start:
             return room.run_program(self.run)

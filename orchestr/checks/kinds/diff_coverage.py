@@ -22,6 +22,7 @@ from orchestr.checks.base import (
     quote_command,
 )
 from orchestr.checks.definition import CheckDefinition
+from orchestr.checks.kinds import junit
 from orchestr.spec.fields import Argv, Doc, Globs, whole_number
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class DiffCoverageCheck(CheckDefinition):
         before = stamp_files(room.find_files(self.reports))
         done = room.run_program(self.run)
         command = quote_command(self.run)
-        whole = Failure(self.name, message=room.read_log_tail(), command=command)
+        whole = junit.whole_run_failure(room, self.name, self.run)
         found, old = select_fresh_files(room.find_files(self.reports), before)
         lacking = [glob for glob, paths in found.items() if not paths]
         if done.code != 0:
@@ -104,8 +105,8 @@ def compare_lines(
         missed = tuple(sorted(n for n, times in counts.items() if times <= 0))
         if missed:
             uncovered[path] = missed
-    sorts = {_suffix(path) for path in lines}
-    unknown = [p for p in sorted(added) if added[p] and p not in lines and _suffix(p) in sorts]
+    sorts = {_find_suffix(path) for path in lines}
+    unknown = [p for p in sorted(added) if added[p] and p not in lines and _find_suffix(p) in sorts]
     return DiffCoverage(known, uncovered, tuple(unknown))
 
 
@@ -144,7 +145,7 @@ def _join_ranges(numbers: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-def _suffix(path: str) -> str:
+def _find_suffix(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[2]
 
 
