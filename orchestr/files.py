@@ -91,6 +91,11 @@ def read_file(path: Path) -> bytes:
         return stream.read()
 
 
+def display_path(path: Path, root: Path) -> str:
+    """A path as people write it: below the workspace without its root."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
 def write_if_changed(path: Path, data: bytes) -> bool:
     """Write only when the content differs, so that an equal result keeps its time stamp."""
     with suppress(FileNotFoundError):

@@ -11,7 +11,7 @@ from orchestr.commands.base.options import flag_option, value_option
 from orchestr.commands.base.provenance import load_origins
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, OrchestrError, UsageError
-from orchestr.files import read_file, write_atomic, write_if_changed
+from orchestr.files import display_path, read_file, write_atomic, write_if_changed
 from orchestr.git.repo import Repo
 from orchestr.git.signatures import check_signature, find_signing_key, sign_data
 from orchestr.provenance.attest import make_statements
@@ -58,7 +58,7 @@ class Attest(PlainVerb):
         file = folder / f"{feature.feature}{SUFFIX}"
         data = encode_statements(statements)
         how = write_signed(file, data, Repo(session.root), signed=not params["unsigned"])
-        shown = file.relative_to(session.root) if file.is_relative_to(session.root) else file
+        shown = display_path(file, session.root)
         write_stdout(f"{shown}: {len(statements)} statements, {how}\n")
         write_stdout(substitute_program_name("next: orchestr verify COMMIT\n"))
         return int(ExitCode.FAILED if refused else ExitCode.DONE)

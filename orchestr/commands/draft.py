@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,12 @@ from orchestr.draft.sources import (
 )
 from orchestr.draft.templates import describe_templates, find_template, list_open_questions
 from orchestr.errors import ExitCode, UsageError
-from orchestr.files import write_atomic, write_if_changed
+from orchestr.files import display_path, write_atomic, write_if_changed
 from orchestr.forges import make_forge
-from orchestr.forges.base import Forge
 from orchestr.run.workspace import Session
 from orchestr.settings.records import Settings
 from orchestr.spec.product import Product
-from orchestr.views.terminal.output import print_stderr, write_stdout
+from orchestr.views.terminal.output import ask_line, print_stderr, write_stdout
 
 
 class Draft(PlainVerb):
@@ -116,7 +117,7 @@ def _print_result(
     session: Session, places: DraftPlaces, record: DraftRecord, *, made: bool
 ) -> None:
     data = read_if_there(places.spec) or b""
-    shown = _relative(places.spec, session.root)
+    shown = display_path(places.spec, session.root)
     feature, warnings = read_draft_text(session.settings, data, shown)
     for warning in warnings:
         print_stderr(str(warning))
@@ -133,16 +134,12 @@ def _print_result(
     write_stdout(f"next: orchestr approve spec:{places.name}\n")
 
 
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def _save_intent(session: Session, places: DraftPlaces, params: Any, words: Sequence[str]) -> None:
     """Write `specs/NAME.md` from what was typed; a person's text in it is never replaced."""
-    root, there = session.root, read_if_there(places.intent)
-    shown = _relative(places.intent, root)
+    there = read_if_there(places.intent)
+    shown = display_path(places.intent, session.root)
     known = parse_intent(places.name, there, shown) if there is not None else None
-    typed = _read_typed_text(root, places.name, params, words)
+    typed = _read_typed_text(session, places.name, params, words)
     if typed is None and known is None:
         known = _intent_without_words(session, places, params)
     base = known or typed or Intent(places.name, "")
@@ -182,7 +179,9 @@ def _intent_without_words(session: Session, places: DraftPlaces, params: Any) ->
     )
 
 
-def _read_typed_text(root: Path, name: str, params: Any, words: Sequence[str]) -> Intent | None:
+def _read_typed_text(
+    session: Session, name: str, params: Any, words: Sequence[str]
+) -> Intent | None:
     """The intent that was typed: words, a file, issues; None for nothing."""
     given = " ".join(words).strip()
     if given and params["file"]:
@@ -196,18 +195,12 @@ def _read_typed_text(root: Path, name: str, params: Any, words: Sequence[str]) -
         text = data.decode("utf-8", "replace")
         base = parse_intent(name, data, params["file"]) if is_intent(data) else Intent(name, text)
     if params["issue"]:
-        found = render_issues(read_issues(params["issue"], root, _forge_finder()))
+        found = render_issues(
+            read_issues(params["issue"], session.root, partial(make_forge, session.settings))
+        )
         parts = [part for part in (base.text.strip(), found) if part]
-        base = Intent(name, "\n\n".join(parts), tuple(params["issue"]), base.product,
-                      base.repositories, base.template, base.values)  # fmt: skip
+        base = replace(base, text="\n\n".join(parts), issues=tuple(params["issue"]))
     return base if base.text.strip() else None
-
-
-def _forge_finder() -> Any:
-    def find() -> Forge:
-        return make_forge(Session.from_cwd().settings)
-
-    return find
 
 
 def _choose_template(params: Any, base: Intent) -> str | None:
@@ -220,9 +213,7 @@ def _choose_template(params: Any, base: Intent) -> str | None:
     print_stderr(f"templates:\n{describe_templates()}".rstrip())
     if not sys.stdin.isatty():
         raise UsageError("which template?", hint="orchestr draft NAME --no-agent --template NAME")
-    sys.stderr.write("template: ")
-    sys.stderr.flush()
-    return find_template(sys.stdin.readline().strip()).name
+    return find_template(ask_line("template: ") or "").name
 
 
 def _answer_template(settings: Settings, intent: Intent) -> Intent:
@@ -237,11 +228,9 @@ def _answer_template(settings: Settings, intent: Intent) -> Intent:
         default = question.default.replace("<name>", intent.name)
         more = f" ({', '.join(settings.repos)})" if question.kind.startswith("repo") else ""
         print_stderr(f"{question.ask}{more}")
-        sys.stderr.write(f"{question.key}{f' [{default}]' if default else ''}: ")
-        sys.stderr.flush()
-        values[question.key] = sys.stdin.readline().strip() or default
-    return Intent(intent.name, intent.text, intent.issues, intent.product, intent.repositories,
-                  intent.template, values)  # fmt: skip
+        shown = f" [{default}]" if default else ""
+        values[question.key] = ask_line(f"{question.key}{shown}: ") or default
+    return replace(intent, values=values)
 
 
 def _save_findings(session: Session, places: DraftPlaces, source: str) -> None:
@@ -254,6 +243,6 @@ def _save_findings(session: Session, places: DraftPlaces, source: str) -> None:
 
         record = read_audit(session.load_run(places.name))
         audited = record.findings if record is not None else ()
-    finder = _forge_finder()
+    finder = partial(make_forge, session.settings)
     text = collect_findings(source, session.layout, feature, intent.issues, finder, audited)
     write_if_changed(places.findings, text.encode())

@@ -17,6 +17,7 @@ from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import ExitCode, UsageError
+from orchestr.files import display_path
 from orchestr.run.audit_rounds import begin_audits
 from orchestr.run.check_lock import is_refused, refuse_locked_changes
 from orchestr.run.final_report import report_run
@@ -141,8 +142,7 @@ class Run(Verb, DoitRun):  # type: ignore[misc]
             loader.session = stub
             params["yes"] = True
             code = self._build_targets(stub, loader, words, (), params)
-            root = session.root
-            place = folder.relative_to(root) if folder.is_relative_to(root) else folder
+            place = display_path(folder, session.root)
             if params["remove_stub"] and code == ExitCode.DONE:
                 remove_stub(folder)
                 print_stderr("stub: nothing of this run was real, and its workspace is removed")

@@ -10,6 +10,7 @@ from typing import Any
 from orchestr.commands.base.options import JSON, flag_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
+from orchestr.files import display_path
 from orchestr.run.workspace import Session, suggest_name
 from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.views.run_report.listing import RunRow
@@ -79,8 +80,7 @@ def print_rows(session: Session, rows: list[RunRow], *, as_json: bool) -> None:
     write_stdout(runs_text(rows, columns=terminal_columns(), colour=colour))
     newest = next((row for row in rows if row.report), None)
     if newest is not None:
-        folder, root = session.layout.run_reports_dir, session.layout.root
-        shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
+        shown = display_path(session.layout.run_reports_dir, session.layout.root)
         write_stdout(f"\nreports: {shown}/RUN/report.html\nnext: orchestr runs {newest.run}\n")
 
 

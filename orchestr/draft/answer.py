@@ -59,7 +59,7 @@ def _take_fence(text: str) -> str:
     if start is None:
         raise UnreadableDraft("there is no fence (```yaml) in it")
     if start:
-        raise UnreadableDraft(f"there is text before its fence: {_show(lines[0])}")
+        raise UnreadableDraft(f"there is text before its fence: {_show_line(lines[0])}")
     found = _OPEN.match(lines[0])
     mark = found[1] if found else "```"
     close = re.compile(rf"[ \t]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*")
@@ -67,14 +67,14 @@ def _take_fence(text: str) -> str:
     if end is None:
         raise UnreadableDraft("its fence is not closed: it was cut off")
     if end != len(lines) - 1:
-        raise UnreadableDraft(f"there is text after its fence: {_show(lines[end + 1])}")
+        raise UnreadableDraft(f"there is text after its fence: {_show_line(lines[end + 1])}")
     inner = "\n".join(lines[1:end])
     if not inner.strip():
         raise UnreadableDraft("its fence is empty")
     return inner + "\n"
 
 
-def _show(line: str) -> str:
+def _show_line(line: str) -> str:
     return repr(escape_unprintable(line, 60))
 
 

@@ -75,7 +75,7 @@ def ask_agent(work: DraftWork, repositories: Sequence[str]) -> DraftRecord:
     """Have a draft of the intent written, and its record. Raises OrchestrError with what to do
     next, DraftQuestion, Interrupted."""
     ctx = make_draft_run(work, repositories)
-    return _Asking(work, ctx, repositories).finish()
+    return _Asking(work, ctx, repositories).finish_draft()
 
 
 def close_finished(work: DraftWork, record: DraftRecord) -> None:
@@ -121,10 +121,10 @@ class _Asking:
                 lost = end_lost_agent(ctx, newest)
                 if lost is None:
                     return newest
-                self._close(newest, "failed", lost)
+                self._end_attempt(newest, "failed", lost)
             else:
                 stop_agent(ctx, self._make_work(newest))
-                self._close(newest, "superseded", "its intent changed")
+                self._end_attempt(newest, "superseded", "its intent changed")
         agent = self.work.agent_name
         why = ctx.run.budget.reached_reason(ctx.cell.name)
         if why is not None:
@@ -138,7 +138,7 @@ class _Asking:
                  agent=agent, model=opened.model, start=before)  # fmt: skip
         return opened
 
-    def _close(self, attempt: Attempt, outcome: str, why: str = "") -> None:
+    def _end_attempt(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         _close_attempt(self.ctx, attempt, outcome, why)
 
     def _make_work(self, attempt: Attempt) -> AgentWork:
@@ -147,19 +147,19 @@ class _Asking:
         return AgentWork(folder, marker, attempt.agent, attempt.number, attempt.phase,
                          lambda: self.case.write_launch(attempt, marker))  # fmt: skip
 
-    def finish(self) -> DraftRecord:
+    def finish_draft(self) -> DraftRecord:
         """Drive it to a valid draft and write that; how it ends is recorded in any case."""
         try:
-            text = self._drive()
+            text = self._drive_rounds()
         except DraftQuestion:
             raise  # it stays open: its session goes on with the answer
         except Interrupted:
-            self._close(self.attempt, "aborted", "stopped")
+            self._end_attempt(self.attempt, "aborted", "stopped")
             raise
         except OrchestrError as error:
             if error.repeatable:
                 raise
-            self._close(self.attempt, "failed", error.reason)
+            self._end_attempt(self.attempt, "failed", error.reason)
             again, transcript = f"orchestr draft {self.work.name}", self.folder / TRANSCRIPT
             hint = f"read {transcript}, then: {again}"
             if isinstance(error, DraftRefused) or not transcript.exists():
@@ -175,7 +175,7 @@ class _Asking:
             self.attempt.start,
             agent=self.attempt.agent,
             model=self.attempt.model,
-            rounds=self._count(BACK),
+            rounds=self._count_rounds(BACK),
             attempt=-self.attempt.number,
             heads=self.case.read_heads(),
             drafted_at=utc_timestamp(),
@@ -183,12 +183,12 @@ class _Asking:
         kept = write_draft(self.work.places, text, record)
         if kept is not None:
             self.work.say(f"the former draft, as you edited it, is kept as {kept}")
-        self._close(self.attempt, "done")
+        self._end_attempt(self.attempt, "done")
         return record
 
     # --- the rounds ----------------------------------------------------------------------------
 
-    def _drive(self) -> str:
+    def _drive_rounds(self) -> str:
         agent = self.ctx.run.agent_adapter(self.attempt.agent)
         while True:
             verdict = self._drive_once()
@@ -197,11 +197,11 @@ class _Asking:
             begins = start_offsets(self.folder)
             text = agent.read_answer(self.folder / TRANSCRIPT, begins[-1] if begins else 0)
             text = redact(text, launch_secrets(self.folder))
-            answer, errors = self._judge(text)
+            answer, errors = self._judge_answer(text)
             known = {**read_answers(self.work.places, self.key), **self.work.answers}
             inputs = RoundInputs(
-                answer, errors, self._count(BACK), self.work.settings.draft.repair,
-                bool(self._count(ANSWERED)), known,
+                answer, errors, self._count_rounds(BACK), self.work.settings.draft.repair,
+                bool(self._count_rounds(ANSWERED)), known,
             )  # fmt: skip
             step, why = decide_round(inputs)
             match step:
@@ -210,15 +210,15 @@ class _Asking:
                 case RoundStep.SEND_BACK:
                     count = "an error goes" if len(errors) == 1 else f"{len(errors)} errors go"
                     self.work.say(f"{count} back to {self.attempt.agent}: {errors[0]}")
-                    self._continue(BACK, verdict.session_id, words.render_errors(errors[:SHOWN]))
+                    self._send_words(BACK, verdict.session_id, words.render_errors(errors[:SHOWN]))
                 case RoundStep.SEND_ANSWERS if answer is not None:
                     given = {part.key: known[part.key] for part in answer.question}
                     self._keep_answers(given)
-                    self._continue(ANSWERED, verdict.session_id, words.render_answers(given))
+                    self._send_words(ANSWERED, verdict.session_id, words.render_answers(given))
                 case RoundStep.ASK_PERSON if answer is not None:
                     self._ask_person(answer, known)
                 case _:
-                    self._refuse(why, text, errors)
+                    self._refuse_answer(why, text, errors)
 
     def _drive_once(self) -> AgentVerdict:
         if client.read_attempt_state(self.folder) is AttemptState.NEVER_STARTED:
@@ -255,7 +255,7 @@ class _Asking:
                 f"its agent or by you: git -C {repo_path(settings, name)} status"
             )
 
-    def _judge(self, text: str) -> tuple[DraftAnswer | None, list[str]]:
+    def _judge_answer(self, text: str) -> tuple[DraftAnswer | None, list[str]]:
         """The answer, and all that is wrong with it."""
         try:
             answer = parse_answer(text)
@@ -264,12 +264,12 @@ class _Asking:
         if answer.question:
             return answer, []
         try:
-            read_drafted_spec(answer.spec, self._rules())
+            read_drafted_spec(answer.spec, self._make_rules())
         except SpecError as error:
             return answer, [str(p) for p in error.problems if p.severity == "error"]
         return answer, []
 
-    def _rules(self) -> DraftRules:
+    def _make_rules(self) -> DraftRules:
         settings = self.work.settings
         return DraftRules(
             self.work.name,
@@ -288,13 +288,13 @@ class _Asking:
         except SpecError:
             return None
 
-    def _count(self, what: str) -> int:
+    def _count_rounds(self, what: str) -> int:
         """How many words of a sort went back before the newest answer."""
         now = self.case.start_number()
         numbers = (path.suffix.removeprefix(".") for path in self.folder.glob(f"{what}.*"))
         return sum(number.isdecimal() and int(number) < now for number in numbers)
 
-    def _continue(self, what: str, session: str | None, text: str) -> None:
+    def _send_words(self, what: str, session: str | None, text: str) -> None:
         """Have the same session go on with these words; without one, the whole prompt and them."""
         write_atomic(self.folder / f"{what}.{self.case.start_number()}", text.encode())
         write_atomic(self.folder / AGAIN, text.encode())
@@ -320,7 +320,7 @@ class _Asking:
     def _keep_answers(self, answers: Mapping[str, str]) -> None:
         write_json_record(self.work.places.answers, AnswersRecord(self.key, dict(answers)))
 
-    def _refuse(self, why: str, text: str, errors: list[str]) -> None:
+    def _refuse_answer(self, why: str, text: str, errors: list[str]) -> None:
         problems = "\n".join(errors)
         kept = f"# The draft of {self.work.name} was refused: {why}\n\n"
         kept += f"{problems}\n\n## The answer as it was\n\n{text.strip()}\n"

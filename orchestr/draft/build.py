@@ -33,7 +33,7 @@ def build_draft(work: DraftWork) -> tuple[DraftRecord, bool]:
             close_finished(work, known)
         return known, False
     if step is DraftStep.FILL:
-        return _fill(work), True
+        return _fill_template(work), True
     from orchestr.draft.ask_agent import ask_agent
     from orchestr.draft.read_repos import choose_repositories
 
@@ -53,7 +53,7 @@ def make_repositories(settings: Settings, names: Sequence[str]) -> None:
             RepoMaker(settings, name).make()
 
 
-def _fill(work: DraftWork) -> DraftRecord:
+def _fill_template(work: DraftWork) -> DraftRecord:
     intent = work.intent
     template = find_template(intent.template or "")
     text = fill_template(template, intent.values, make_template_facts(work.settings, work))

@@ -74,10 +74,6 @@ class DraftPlaces:
     def refused(self) -> Path:
         return self.folder / "refused.md"
 
-    @property
-    def journal(self) -> Path:
-        return self.folder / "journal.jsonl"
-
 
 class DraftRecord(ExtensibleRecord, frozen=True):
     """`draft.toml`: SHA-256 digests of the ``intent`` (with its template), the ``findings``, the

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestr.errors import Problem, SpecError, UsageError
-from orchestr.files import read_file
+from orchestr.files import display_path, read_file
 from orchestr.spec.field_types import BadValue, check_feature_name, kind_of, suggest_name
 from orchestr.spec.product import Product
 
@@ -83,7 +83,7 @@ def list_intents(specs: Path) -> list[str]:
 
 def read_intent(path: Path, name: str, root: Path) -> Intent:
     """The intent in a file. Raises SpecError with every problem, UsageError when there is none."""
-    shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    shown = display_path(path, root)
     try:
         data = read_file(path)
     except FileNotFoundError:

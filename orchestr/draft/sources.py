@@ -71,7 +71,7 @@ def collect_review_findings(layout: WorkspaceLayout, feature: Feature) -> str:
             raw = read_json(layout.cell_dir(feature.name, cell.name) / REVIEW)
         except CorruptState:
             continue
-        lines = [line for row in _rows(raw, "items") for line in _issue_lines(row)]
+        lines = [line for row in _list_rows(raw, "items") for line in _issue_lines(row)]
         if lines:
             parts.append("\n".join([f"## Cell {cell.name}", *lines]))
     return "\n\n".join(parts)
@@ -80,7 +80,7 @@ def collect_review_findings(layout: WorkspaceLayout, feature: Feature) -> str:
 def _issue_lines(row: Any) -> list[str]:
     reviewer = row.get("reviewer") if isinstance(row, dict) else None
     found = []
-    for issue in _rows(row, "issues"):
+    for issue in _list_rows(row, "issues"):
         if isinstance(issue, dict) and issue.get("title"):
             places = ", ".join(map(str, issue.get("places") or ()))
             text = " ".join(str(issue.get("description") or "").split())
@@ -91,7 +91,7 @@ def _issue_lines(row: Any) -> list[str]:
     return found
 
 
-def _rows(value: Any, key: str) -> list[Any]:
+def _list_rows(value: Any, key: str) -> list[Any]:
     rows = value.get(key) if isinstance(value, dict) else None
     return rows if isinstance(rows, list) else []
 

@@ -120,7 +120,7 @@ def fill_template(template: Template, values: Mapping[str, str], facts: Template
             f"template {template.name} needs more answers:{asked}",
             hint=f"orchestr draft {facts.name} {flags}",
         )
-    filled = _Filler(answers, facts).fill(template.spec)
+    filled = _Filler(answers, facts).fill_value(template.spec)
     text = _dump_yaml(filled)
     text = re.sub(r"^(\s+)checks: none$", rf"\1{NO_CHECK}", text, flags=re.MULTILINE)
     return f"# Made from the template {template.name}: edit it as you like.\n{text}"
@@ -169,7 +169,7 @@ class _Filler:
     def __init__(self, answers: Mapping[str, Any], facts: TemplateFacts) -> None:
         self._answers, self._facts = answers, facts
 
-    def fill(self, value: Any) -> Any:
+    def fill_value(self, value: Any) -> Any:
         """The value with its places filled in; `_DROPPED` where an answer is empty."""
         if isinstance(value, str):
             return self._fill_text(value)
@@ -178,23 +178,25 @@ class _Filler:
         if isinstance(value, dict):
             if "each" in value and "item" in value:
                 items = self._answers.get(value["each"]) or []
-                return [self._with(value["each"], one).fill(value["item"]) for one in items]
+                return [
+                    self._with_answer(value["each"], one).fill_value(value["item"]) for one in items
+                ]
             return self._fill_mapping(value)
         return value
 
-    def _with(self, key: str, value: str) -> _Filler:
+    def _with_answer(self, key: str, value: str) -> _Filler:
         return _Filler({**self._answers, key: value}, self._facts)
 
     def _fill_text(self, text: str) -> Any:
         whole = _PLACE.fullmatch(text)
         if whole is not None:
-            found = self._find(whole[1])
+            found = self._find_value(whole[1])
             return _DROPPED if found in (None, "", []) else found
-        if any(self._find(one) in (None, "", []) for one in _PLACE.findall(text)):
+        if any(self._find_value(one) in (None, "", []) for one in _PLACE.findall(text)):
             return _DROPPED
-        return _PLACE.sub(lambda place: _join(self._find(place[1])), text)
+        return _PLACE.sub(lambda place: _join_values(self._find_value(place[1])), text)
 
-    def _find(self, key: str) -> Any:
+    def _find_value(self, key: str) -> Any:
         kind, _, name = key.partition(":")
         if kind != "checks" or not name:
             return self._answers.get(key)
@@ -204,7 +206,7 @@ class _Filler:
     def _fill_list(self, items: list[Any]) -> list[Any]:
         found: list[Any] = []
         for item in items:
-            filled = self.fill(item)
+            filled = self.fill_value(item)
             if filled is _DROPPED:
                 continue
             whole = isinstance(item, str) and _PLACE.fullmatch(item) is not None
@@ -218,23 +220,23 @@ class _Filler:
             if each is not None:
                 rest = {k: v for k, v in item.items() if k != "each"}
                 for one in self._answers.get(each) or []:
-                    name = _PLACE.sub(_slug(one), key)
-                    found[name] = self._with(each, one).fill(rest)
+                    name = _PLACE.sub(_make_cell_name(one), key)
+                    found[name] = self._with_answer(each, one).fill_value(rest)
                 continue
             if isinstance(item, dict) and "only_with" in item:
                 if not self._answers.get(item["only_with"]):
                     continue
                 item = {k: v for k, v in item.items() if k != "only_with"}
-            filled = self.fill(item)
+            filled = self.fill_value(item)
             if filled is not _DROPPED and filled != []:
                 found[key] = filled
         return found
 
 
-def _join(value: Any) -> str:
+def _join_values(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _slug(repo: str) -> str:
+def _make_cell_name(repo: str) -> str:
     """A cell's name from that of a repository."""
     return re.sub(r"[^a-z0-9]+", "-", repo.lower()).strip("-") or "cell"

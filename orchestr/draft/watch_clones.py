@@ -25,7 +25,7 @@ def picture_clones(settings: Settings, names: Sequence[str], folder: Path) -> No
     """Write down how the clones are, once, before the first start."""
     place = folder / PICTURE
     if not place.exists():
-        write_atomic(place, json.dumps(_look(settings, names)).encode())
+        write_atomic(place, json.dumps(_read_states(settings, names)).encode())
 
 
 def list_changed_clones(settings: Settings, names: Sequence[str], folder: Path) -> list[str]:
@@ -35,14 +35,14 @@ def list_changed_clones(settings: Settings, names: Sequence[str], folder: Path) 
     except CorruptState:
         before = None
     before = before if isinstance(before, dict) else {}
-    now = _look(settings, names)
+    now = _read_states(settings, names)
     changed = [name for name in names if name in before and before[name] != now[name]]
     if changed:
         write_atomic(folder / PICTURE, json.dumps(now).encode())
     return changed
 
 
-def _look(settings: Settings, names: Sequence[str]) -> dict[str, str]:
+def _read_states(settings: Settings, names: Sequence[str]) -> dict[str, str]:
     found = {}
     for name in names:
         repo = Repo(repo_path(settings, name))

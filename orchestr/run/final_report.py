@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestr.cell.context import FeatureRun
 from orchestr.errors import ExitCode, OrchestrError
-from orchestr.files import encode_json, write_atomic
+from orchestr.files import display_path, encode_json, write_atomic
 from orchestr.run.goals import FeatureGoals
 from orchestr.run.notify import Notifier
 from orchestr.run.start import typed_command
@@ -103,10 +103,8 @@ def announce_report(
         return
     if notifier is not None:
         notifier.add_report(folder / REPORT_HTML)
-    root = runs[0].layout.root
-    shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
     if not quiet:
-        print_stderr(f"report: {shown / REPORT_HTML}")
+        print_stderr(f"report: {display_path(folder / REPORT_HTML, runs[0].layout.root)}")
 
 
 def begin_report(runs: Sequence[FeatureRun], verb: str) -> None:

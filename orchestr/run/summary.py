@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from orchestr.errors import ExitCode
+from orchestr.files import display_path
 from orchestr.registry import substitute_program_name
 from orchestr.run.goals import FeatureGoals
 from orchestr.settings.kinds import FORGE_KINDS
@@ -46,8 +47,7 @@ def _next_steps(
         return ""
     run = goals[0].run
     name = run.feature.name
-    place = run.layout.forge_dir
-    shown = place.relative_to(run.layout.root) if place.is_relative_to(run.layout.root) else place
+    shown = display_path(run.layout.forge_dir, run.layout.root)
     where = FORGE_KINDS.load(run.settings.forge.kind).where.format(forge_dir=shown)
     links = [
         status.pull_request(cell)

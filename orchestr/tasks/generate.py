@@ -21,6 +21,7 @@ from doit.task import Task
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.run_phase import give_ports_back, run_phase
 from orchestr.errors import NeedsAmendment, NeedsApproval, OrchestrError, UsageError
+from orchestr.files import display_path
 from orchestr.settings.repo_paths import head_file, repo_path
 from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.spec.phases import Action, Phase
@@ -352,8 +353,3 @@ def make_repo(run: FeatureRun, name: str) -> None:
     from orchestr.cell.phases.clone_repo import RepoMaker
 
     RepoMaker(run.settings, name).make()
-
-
-def display_path(path: Path, root: Path) -> str:
-    """A path as people write it: below the workspace without its root."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

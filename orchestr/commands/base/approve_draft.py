@@ -6,9 +6,7 @@ The plan is that of a run: waves, bases, what would run again of a feature that 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from orchestr.cell.phases.clone_repo import RepoMaker
 from orchestr.cell.worktree.workspace_guard import include_own_change
 from orchestr.commands.base.drafting import find_places, hold_draft
 from orchestr.draft.accept import (
@@ -18,11 +16,12 @@ from orchestr.draft.accept import (
     decide_acceptance,
     render_diff,
 )
-from orchestr.draft.build import read_draft_text
+from orchestr.draft.build import make_repositories, read_draft_text
 from orchestr.draft.context import load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, DraftRecord, read_draft, read_if_there
 from orchestr.errors import UsageError
+from orchestr.files import display_path
 from orchestr.plan.overlap_warnings import overlap_problems
 from orchestr.registry import substitute_program_name
 from orchestr.run.check_lock import is_refused, read_person, write_first_lock
@@ -52,8 +51,8 @@ def approve_draft(session: Session, name: str, *, yes: bool) -> None:
     places = find_places(session, name)
     with hold_draft(session, name):
         record = _require_draft(session, places)
-        shown = _relative(places.spec, session.root)
-        target = _relative(places.target, session.root)
+        shown = display_path(places.spec, session.root)
+        target = display_path(places.target, session.root)
         data = read_if_there(places.spec) or b""
         feature, warnings = read_draft_text(session.settings, data, shown)
         if feature.name != name:
@@ -122,10 +121,7 @@ def _require_draft(session: Session, places: DraftPlaces) -> DraftRecord:
 
 def _plan_of(session: Session, feature: Feature) -> str:
     """What a run of the drafted feature would do."""
-    for name in sorted({cell.repo for cell in feature.cells}):
-        known = session.settings.repo_settings(name)
-        if known.url or known.create:
-            RepoMaker(session.settings, name).make()
+    make_repositories(session.settings, sorted({cell.repo for cell in feature.cells}))
     run = session.make_run(feature)
     forecasts = forecast_selection(run, select_unignored(run))
     text = plan_text(
@@ -140,7 +136,3 @@ def _plan_of(session: Session, feature: Feature) -> str:
     lines = ["", *cost_lines(cost, find_run_risks(run, cost))] if cost.cells else []
     lines += conflict_lines(forecast_features(session, [feature.name]), feature.name)
     return text + "".join(f"{line}\n" for line in lines)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

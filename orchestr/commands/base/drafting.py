@@ -22,7 +22,7 @@ from orchestr.run.workspace import Session
 from orchestr.spec.goal_names import DRAFT_PREFIX
 from orchestr.state import attempts
 from orchestr.state.layout import create_state_dirs
-from orchestr.views.terminal.output import confirm_reasons, print_stderr
+from orchestr.views.terminal.output import ask_line, confirm_reasons, print_stderr
 
 
 def find_places(session: Session, name: str) -> DraftPlaces:
@@ -151,9 +151,7 @@ def ask_at_terminal(parts: Sequence[QuestionPart]) -> dict[str, str]:
     for part in parts:
         options = f" ({', '.join(part.options)})" if part.options else ""
         print_stderr(f"{part.ask}{options}")
-        sys.stderr.write(f"{part.key}: ")
-        sys.stderr.flush()
-        found[part.key] = sys.stdin.readline().strip()
+        found[part.key] = ask_line(f"{part.key}: ") or ""
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Collection, Sequence
 
 from orchestr.cell.context import FeatureRun
@@ -15,7 +14,7 @@ from orchestr.handoff.prepare import Draft
 from orchestr.handoff.records import PullRequestText, handoffs_dir
 from orchestr.process.terminal_program import edit_file
 from orchestr.views.terminal.handoff import actions_text
-from orchestr.views.terminal.output import print_stderr
+from orchestr.views.terminal.output import ask_line, print_stderr
 
 CHOOSE = """\
 What is to be done with these pull requests?
@@ -25,14 +24,6 @@ What is to be done with these pull requests?
   skip CELL           leave this one alone (then choose)
   base CELL=BRANCH    give it another base (then choose)
   cancel"""
-
-
-def ask_line(prompt: str) -> str | None:
-    """One line of the person; None at the end of input."""
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
-    line = sys.stdin.readline()
-    return line.strip() if line else None
 
 
 def ask_choices(

@@ -37,20 +37,21 @@ from orchestr.tasks.stale import audit_reasons
 from orchestr.views.run_report.forecast import Figure, ForecastLine, judge_figure
 
 MOST_BYTES = 8 << 20  # of journals that are read, the newest first: a second at most
+_JournalEvents = tuple[Path, list[Event]]  # a journal and what it holds
 
 
-def read_cost_samples(layout: WorkspaceLayout) -> list[CostSample]:
+def _list_samples(layout: WorkspaceLayout, journals: Iterable[_JournalEvents]) -> list[CostSample]:
     """The ended attempts of the workspace, also of features that have no spec any more. What
     cannot be read is passed over."""
     found: list[CostSample] = []
-    for path, events in _read_journals(layout):
+    for path, events in journals:
         with suppress(OSError, OrchestrError):
             feature = path.stem
             found += list_cost_samples(feature, events, _read_known(layout, feature, events))
     return found
 
 
-def _read_journals(layout: WorkspaceLayout) -> Iterator[tuple[Path, list[Event]]]:
+def _read_journals(layout: WorkspaceLayout) -> Iterator[_JournalEvents]:
     """The newest journals within `MOST_BYTES`, at least one; what cannot be read is left out."""
     room = MOST_BYTES
     for number, path in enumerate(_list_journals(layout)):
@@ -62,20 +63,12 @@ def _read_journals(layout: WorkspaceLayout) -> Iterator[tuple[Path, list[Event]]
             yield path, events
 
 
-def read_audit_samples(layout: WorkspaceLayout) -> list[CostSample]:
-    """What auditors took, of all features; read as the attempts are."""
-    found: list[CostSample] = []
-    for path, events in _read_journals(layout):
-        found += list_audit_samples(path.stem, events)
-    return found
-
-
 def forecast_run_cost(
-    run: FeatureRun, forecasts: Sequence[CellForecast], samples: Sequence[CostSample] | None = None,
-    *, audits: bool = False,
-) -> FeatureCost:  # fmt: skip
-    """The figures for the cells that would get an attempt; ``samples`` by default all there are.
-    ``audits``: the run is one of the whole feature, so that it may end with its audit."""
+    run: FeatureRun, forecasts: Sequence[CellForecast], *, audits: bool = False
+) -> FeatureCost:
+    """The figures for the cells that would get an attempt. ``audits``: the run is one of the whole
+    feature, so that it may end with its audit."""
+    journals = list(_read_journals(run.layout))
     cells = [
         forecast.name
         for forecast in forecasts
@@ -87,10 +80,9 @@ def forecast_run_cost(
         traits = make_audit_traits(
             (one.agent, reviewer_model_of(run, one)) for one in run.feature.auditors
         )
-        audit = (AUDIT, traits, read_audit_samples(run.layout))
-    return _forecast_cells(
-        run, cells, read_cost_samples(run.layout) if samples is None else samples, audit
-    )
+        taken = [one for path, events in journals for one in list_audit_samples(path.stem, events)]
+        audit = (AUDIT, traits, taken)
+    return _forecast_cells(run, cells, _list_samples(run.layout, journals), audit)
 
 
 def find_run_risks(run: FeatureRun, cost: FeatureCost) -> tuple[BudgetRisk, ...]:
@@ -125,7 +117,7 @@ def judge_run_cost(
     ``seconds`` is the length of the run; its time is judged only where all its attempts began in it
     and it waited for no person.
     """
-    every = read_cost_samples(run.layout)
+    every = _list_samples(run.layout, _read_journals(run.layout))
     names = {plan.name for plan in run.plan.cells}
     mine = {
         s.cell: s

@@ -14,6 +14,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, input_changes
 from orchestr.cell.input_nodes import GIT, SETTINGS, SPEC, UPSTREAM
 from orchestr.errors import OrchestrError
+from orchestr.files import display_path
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
@@ -147,8 +148,7 @@ def _find_journal_sources(
 ) -> tuple[JournalSource | None, JournalSource | None, JournalSource | None]:
     """The lines of the cell: what began its last build, the newest, what asked for that build."""
     path = ctx.run.journal.path
-    root = ctx.run.layout.root
-    shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    shown = display_path(path, ctx.run.layout.root)
     last: JournalSource | None = None
     built: JournalSource | None = None
     asked: JournalSource | None = None  # a `forget` that nothing has answered yet

@@ -50,13 +50,19 @@ def print_stderr(text: str) -> None:
         return
 
 
+def ask_line(prompt: str) -> str | None:
+    """Ask on stderr for one line of the person; None at the end of input."""
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    return line.strip() if line else None
+
+
 def ask_yes_no(question: str, *, unheard: str) -> bool:
     """Ask on stderr; no is the default. Raises UsageError (``unheard``) without a terminal."""
     if not sys.stdin.isatty():
         raise UsageError(unheard, hint="add --yes")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return (ask_line(f"{question} [y/N] ") or "").lower() in ("y", "yes")
 
 
 def confirm_reasons(reasons: Iterable[str], *, unheard: str = UNHEARD) -> bool:
