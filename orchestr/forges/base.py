@@ -262,7 +262,7 @@ class IssueForge(Protocol):
     """A forge that has issues, for drafts (`orchestr draft --issue`). Optional."""
 
     def read_issue(self, address: str) -> Issue:
-        """The issue of that address, with the comments of people who may write to the repository.
+        """The issue of that address, with the comments of its owner, members and collaborators.
         Raises ForgeError, ForgeAway.
         """
         ...
