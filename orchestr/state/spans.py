@@ -7,7 +7,7 @@ still going on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -59,6 +59,10 @@ class Span:
     def seconds(self, now: float) -> float:
         """Its length; until ``now`` while it goes on."""
         return max((now if self.end is None else self.end) - self.start, 0.0)
+
+    def end_at(self, at: float, **changes: Any) -> Span:
+        """The span, ended: where it began, if the clock was put back meanwhile."""
+        return replace(self, end=max(at, self.start), **changes)
 
 
 @dataclass(frozen=True)

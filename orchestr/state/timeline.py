@@ -189,15 +189,15 @@ class _TimelineBuilder:
         told = {k: event.data[k] for k in ("outcome", "head", "url") if event.data.get(k)}
         told = {**span.data, **told}
         self.closed.append(
-            replace(span, end=at, state=state, note=note or span.note, data=told,
-                    attempt=event.attempt or span.attempt)
+            span.end_at(at, state=state, note=note or span.note, data=told,
+                        attempt=event.attempt or span.attempt)
         )  # fmt: skip
 
     def _end_phase(self, cell: str, at: float, state: str) -> None:
         span = self.phases.pop(cell, None)
         if span is not None:  # a round that `follow` opened goes on in the phase that begins
             self._end_phase_agents(cell, at, state)
-            self.closed.append(replace(span, end=max(at, span.start), state=state))
+            self.closed.append(span.end_at(at, state=state))
 
     def _end_phase_agents(self, cell: str, at: float, state: str) -> None:
         """Repairs and reviews end with their phase; the attempt may go on."""
@@ -265,7 +265,7 @@ class _TimelineBuilder:
         span = self.works[key]
         self.works[key] = replace(span, data={**span.data, **code})
         if span.kind is SpanKind.REVIEW:  # what it says comes in a moment, or it is asked again
-            self.told[key] = replace(self.works[key], end=end, state="done" if good else "failed")
+            self.told[key] = self.works[key].end_at(end, state="done" if good else "failed")
 
     def _work_cost(self, key: _Key, number: int, data: Mapping[str, Any]) -> dict[str, Any]:
         """What this work cost: the journal tells sums of the whole attempt, repairs included."""
@@ -330,15 +330,13 @@ class _TimelineBuilder:
     def _close_part(self, key: _Key, at: float, state: str, note: str) -> None:
         part = self.parts.pop(key, None)
         if part is not None:
-            end = max(at, part.start)
-            self.closed.append(replace(part, end=end, state=state, note=note or part.note))
+            self.closed.append(part.end_at(at, state=state, note=note or part.note))
 
     def _end_work(self, key: _Key, at: float, state: str, note: str = "") -> None:
         self._close_part(key, at, "failed" if state == "failed" else "done", "")
         span = self.works.pop(key, None)
         if span is not None and key not in self.told:
-            end = max(at, span.start)
-            self.closed.append(replace(span, end=end, state=state, note=note or span.note))
+            self.closed.append(span.end_at(at, state=state, note=note or span.note))
 
     # ---- points and waits ------------------------------------------------------------------
 
@@ -351,13 +349,13 @@ class _TimelineBuilder:
         note = f"not evaluated: {note}" if details.unavailable else note
         told = {k: event.data[k] for k in ("log", "repo", "check") if event.data.get(k)}
         self.closed.append(
-            replace(span, end=at, state="done" if good else "failed", note=note, data=told)
+            span.end_at(at, state="done" if good else "failed", note=note, data=told)
         )
 
     def _close_approval(self, cell: str, at: float, state: str, note: str) -> None:
         span = self.asked.pop(cell, None)
         if span is not None:
-            self.closed.append(replace(span, end=max(at, span.start), state=state, note=note))
+            self.closed.append(span.end_at(at, state=state, note=note))
 
     def _add_landing_span(
         self, event: Event, details: LandDone | LandParked | LandUndone, at: float
@@ -372,7 +370,7 @@ class _TimelineBuilder:
         span = self._make_span(SpanKind.LAND, name, event, at)
         told = {k: event.data[k] for k in ("target", "commit", "state") if event.data.get(k)}
         state = "failed" if isinstance(details, LandParked) else "done"
-        self.closed.append(replace(span, end=at, state=state, note=note or "", data=told))
+        self.closed.append(span.end_at(at, state=state, note=note or "", data=told))
 
     def _make_span(
         self, kind: SpanKind, name: str, event: Event, at: float, state: str = "done"
@@ -386,7 +384,7 @@ class _TimelineBuilder:
         for cell in list(self.phases):
             self._end_phase(cell, at, "aborted" if state == "aborted" else "interrupted")
         if self.run is not None:
-            self.closed.append(replace(self.run, end=max(at, self.run.start), state=state))
+            self.closed.append(self.run.end_at(at, state=state))
         self.run = None
 
     def finish(self, live: bool) -> list[Span]:
