@@ -23,7 +23,7 @@ from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
-from orchestr.landing.changes import list_cell_paths
+from orchestr.landing.cell_paths import list_cell_paths
 from orchestr.spec.path_patterns import match_paths
 from orchestr.spec.phases import Action
 from orchestr.state.landing_transitions import FOLLOW
