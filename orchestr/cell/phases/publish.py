@@ -154,7 +154,8 @@ def publish_key(ctx: CellContext) -> str:
 
 
 def pr_base(ctx: CellContext) -> str:
-    """The branch the pull request is for: below a merged upstream the one that it was for."""
+    """The branch the pull request is for: below a merged upstream the one that it was for. From a
+    fork it is never the branch of another cell, which the upstream repository does not have."""
     return _pr_bases(ctx)[-1]
 
 
@@ -163,11 +164,11 @@ def _pr_bases(ctx: CellContext) -> list[str]:
     marker = WorktreeMarker.read(ctx.dir)
     base = marker.base_ref if marker else ""
     found = [base]
-    cells = ctx.run.feature.cells
+    cells, is_fork = ctx.run.feature.cells, ctx.repo_settings.upstream is not None
     for _ in cells:
         here = (c for c in cells if c.branch == base and c.repo == ctx.cell.repo)
         below = next(here, None)
-        if below is None or not is_pr_merged(ctx.run, below):
+        if below is None or not (is_fork or is_pr_merged(ctx.run, below)):
             break
         under = WorktreeMarker.read(ctx.run.cell_context(below.name).dir)
         base = under.base_ref if under else base
