@@ -218,6 +218,7 @@ class GitHubForge(
             now = dict(list(cursors.items())[: query.BRANCHES])
             text, variables = query.build_branches_query(slug.owner, slug.name, now)
             data: dict[str, Any] = self.api.send_graphql_query(slug.host, text, variables)
+            self.keep_parent(slug, query.read_parent(data))
             part, more = query.read_branches(data, list(now), str(fork) if fork != slug else None)
             for head, prs in part.items():
                 found[head] += prs

@@ -51,7 +51,8 @@ def build_branches_query(
         )
     query = (
         f"query({', '.join(declared)}) {{\n"
-        "  repository(owner: $owner, name: $name) {\n" + "".join(parts) + "  }\n"
+        "  repository(owner: $owner, name: $name) {\n"
+        "    parent { nameWithOwner }\n" + "".join(parts) + "  }\n"
         "  rateLimit { cost remaining }\n}\n" + _FIELDS
     )
     return query, variables
@@ -78,6 +79,13 @@ def read_branches(
     except (KeyError, TypeError, ValueError) as error:
         raise unreadable_error(error) from error
     return found, more
+
+
+def read_parent(data: Mapping[str, Any]) -> str | None:
+    """`OWNER/NAME` of what a repository was forked from; None of one that is no fork."""
+    parent = (data.get("repository") or {}).get("parent") or {}
+    name = parent.get("nameWithOwner")
+    return str(name) if name else None
 
 
 def _is_from(node: Mapping[str, Any], fork: str | None) -> bool:

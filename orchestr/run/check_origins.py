@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import MachineFault, OrchestrError
-from orchestr.git.errors import FetchFailed, ProtocolRefused
+from orchestr.git.errors import FetchFailed, ProtocolRefused, RemoteRefused
 from orchestr.git.push_place import (
     explain_other_place,
     find_other_push_place,
@@ -78,7 +78,7 @@ def check_origin(cells: Sequence[CellContext]) -> Iterator[Diagnostic]:
     bases = list_named_bases(cells)
     try:
         look = _ask_origin(repo, cells, bases)
-    except ProtocolRefused as error:
+    except (ProtocolRefused, RemoteRefused) as error:
         yield Diagnostic("error", f"{name}: {error.message}", error.hint or "")
         return
     except FetchFailed as error:

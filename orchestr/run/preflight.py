@@ -89,7 +89,7 @@ def check_prerequisites(
     found += check_sandbox(busy)
     found += check_signing(busy)
     found += check_origins(busy)
-    found += check_forks(busy)
+    found += check_forks(busy, ask=ask)
     found += check_checkouts(busy)
     found += check_branches(busy)
     found += check_ports(busy)

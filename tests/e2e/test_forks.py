@@ -31,7 +31,7 @@ def house(tmp_path: Path) -> Iterator[GitHubHouse]:
 @pytest.mark.slow
 @pytest.mark.skipif(GH is None, reason=NO_GH)
 def test_from_a_fork_into_its_upstream(house: GitHubHouse) -> None:
-    refused = house.run("run", FEATURE, code=2)
+    refused = house.run("run", FEATURE, code=1)
     assert f"app: origin is a fork of https://{HOST}/up/app" in refused.stderr
     assert 'upstream = "origin"' in refused.stderr and house.prs() == {}
     assert not house.book()  # before any agent is paid
@@ -70,4 +70,24 @@ def test_a_remote_of_another_name(tmp_path: Path) -> None:
         "refs/orchestr/base/company/main"
     )
     assert {pull["state"] for pull in house.prs().values()} == {"merged"}
+    house.end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_a_base_that_a_person_chose_at_the_forge_stays(tmp_path: Path) -> None:
+    house = GitHubHouse.at_github(tmp_path / "w", {"low": {}}, repos=("app",))
+    house.run("run", FEATURE, code=0)
+    git(house.repos / "app.git", "branch", "release", "main")
+    house.github.change(1, base="release")
+    house.run("run", "--force", FEATURE, code=0)
+    assert house.github.pull(1)["base"] == "release"
+    refused = house.run("land", FEATURE, "--yes", code=1)
+    assert "its pull request is for release, which a person chose" in refused.stdout
+    assert house.github.pull(1)["base"] == "release"
+    house.github.change(1, base="main")  # and back again
+    house.run("run", "--force", FEATURE, code=0)
+    house.github.fail(401, 9)
+    said = house.run("run", "--force", FEATURE, code=1)
+    assert f"gh auth login --hostname {HOST}" in said.stderr  # the forge's own hint
     house.end()

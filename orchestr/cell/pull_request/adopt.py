@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext, observed_prs
 from orchestr.cell.pull_request.claim import refuse_foreign_pr
+from orchestr.cell.pull_request.forks import refuse_unnamed_fork
 from orchestr.cell.pull_request.observe import observe_new_clone
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState, PullRequest
@@ -48,6 +49,7 @@ def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
             hint=ctx.run.forge_hints.get(ctx.cell.repo)
             or "the same command, when it answers again",
         )
+    refuse_unnamed_fork(ctx)
     for pr in ctx.run.foreign_prs.get(f"{ctx.cell.repo}:{ctx.cell.branch}", ()):
         if pr.state is PRState.OPEN:
             raise refuse_foreign_pr(ctx, pr)
