@@ -34,6 +34,7 @@ from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
 from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
+from orchestr.forges.github_protection import GitHubProtection
 from orchestr.forges.github_remote import RepoSlug
 from orchestr.forges.query_batcher import Found, QueryBatcher
 
@@ -42,7 +43,7 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubIssues):
+class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtection, GitHubIssues):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"

@@ -21,11 +21,11 @@ from orchestr.settings import toml_positions
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
-    LandingSettings,
     LimitSettings,
     PortSettings,
     RepoSettings,
