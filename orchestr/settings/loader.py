@@ -20,16 +20,15 @@ from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
     ForgeSettings,
     LandingSettings,
-    LimitSettings,
     PortSettings,
     RepoSettings,
-    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )

@@ -19,6 +19,7 @@ from typing import Any
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -37,6 +38,8 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.session_records import SessionRecords
+from orchestr.agents.trouble import GEMINI_MODULUS, PASSING
 from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
@@ -52,13 +55,24 @@ FIXED = {
     "GOOGLE_GEMINI_BASE_URL": "https://generativelanguage.googleapis.com",
     "GEMINI_SYSTEM_MD": "false",
 }
-LIMITED = 429 % 256
+LIMITED = 429 % GEMINI_MODULUS
 # The weakest of its settings files: the user's own go over it.
 DEFAULTS = {
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
 }
+
+
+def _count_message(record: Record) -> tuple[str, TokenUsage] | None:
+    """The tokens of a message; it is written again with what its tools gave back."""
+    raw, key = mapping_or_empty(record.get("tokens")), text_or_empty(record.get("id"))
+    if record.get("type") != "gemini" or not key:
+        return None
+    output = count_or_zero(raw.get("output")) + count_or_zero(raw.get("thoughts"))
+    return key, TokenUsage(
+        count_or_zero(raw.get("input")), count_or_zero(raw.get("cached")), output
+    )
 
 
 class Gemini(CliAgent):
@@ -70,6 +84,10 @@ class Gemini(CliAgent):
     repo_files = (".gemini/settings.json", ".gemini/.env", ".gemini/extensions", ".gemini/commands",
                   ".gemini/system.md")  # fmt: skip
     guides = ("GEMINI.md",)
+    records = SessionRecords(
+        lambda session: f"tmp/*/chats/session-*-{session[:8]}.json*",
+        _count_message,
+    )
     lost = "error resuming session|session not found|no previous sessions|invalid session"
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
@@ -121,7 +139,11 @@ class Gemini(CliAgent):
                 error = mapping_or_empty(record.get("error")).get("message")
                 said = read_blocks(record.get("output")) or text_or_empty(error)
                 failed = record.get("status") == "error"
-                return (ToolResult(text_or_empty(record.get("tool_id")), said, failed),)
+                key = text_or_empty(record.get("tool_id"))
+                result = ToolResult(key, said, failed)
+                if mapping_or_empty(record.get("error")).get("type") == "policy_violation":
+                    return (result, ActionDenied("", id=key))
+                return (result,)
             case "error" if "severity" in record or "message" in record:
                 text = text_or_empty(record.get("message"))
                 return (ErrorReport(text, final=record.get("severity") != "warning"),)
@@ -141,6 +163,14 @@ class Gemini(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`.gemini` in `GEMINI_CLI_HOME`, else in the home folder."""
         return (self.make_config_folder(locate_settings(environ), SETTINGS, LOGINS),)
+
+    def locate_settings(self, environ: Mapping[str, str]) -> Path:
+        """See `CliAgent.locate_settings`."""
+        return locate_settings(environ)
+
+    def is_passing_exit(self, end: ExitRecord) -> bool:
+        """A 5xx modulo 256."""
+        return end.code in {status % GEMINI_MODULUS for status in PASSING}
 
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""
