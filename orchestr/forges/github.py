@@ -1,7 +1,7 @@
 """The GitHub forge: pull requests at github.com or an enterprise host, through the user's `gh`.
 
 Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
-meaning of failures to `.github_api`, pacing and retries to `.github_rate_limit`, the queries to
+meaning of failures to `.github_api`, pacing and retries to `.rate_limit`, the queries to
 `.github_query`, the repository behind a clone to `.github_remote`, what happens after a pull
 request opened to `.github_follow` and `.github_dress`, its merge to `.github_merge`.
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from orchestr.settings import keys
+from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
@@ -110,6 +111,9 @@ class RepoSettings:
     ] = None
     land: Annotated[
         keys.Land | None, Doc("how a target moves; default: `landing.land`", "push")
+    ] = None
+    forge: Annotated[
+        keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
     ] = None
     generated: Annotated[
         keys.Generated,
@@ -250,31 +254,6 @@ class PortSettings:
 
     base: Annotated[keys.Port, Doc("the first port of cells with `ports: true`")] = 9000
     slots: Annotated[int, keys.count(1, 1000), Doc("how many blocks of ten ports there are")] = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ForgeSettings:
-    """Where pull requests live, and whether they start as drafts."""
-
-    kind: Annotated[keys.ForgeKindName, Doc("where pull requests live", "github")] = "local"
-    draft: Annotated[keys.Flag, Doc("whether pull requests start as drafts")] = True
-    program: Annotated[
-        keys.Text | None, Doc("the client of kind `github`; default: `gh`", "gh")
-    ] = None
-    patience: Annotated[
-        keys.Duration, Doc("how long one request to `github` may wait for an answer", "5m")
-    ] = 300.0
-    ci: Annotated[
-        keys.Text | None, Doc("of kind `local`: run in a checkout of each pushed head", "sh ci.sh")
-    ] = None
-    labels: Annotated[keys.Texts, Doc("every pull request gets these labels", ["agents"])] = ()
-    reviewers: Annotated[
-        keys.Texts, Doc("who is asked to review every pull request", ["my-org/sdk-team"])
-    ] = ()
-    assignees: Annotated[
-        keys.Texts, Doc("who every pull request is assigned to", ["my-login"])
-    ] = ()
-    milestone: Annotated[keys.Text | None, Doc("the milestone of every pull request", "v2")] = None
 
 
 @dataclass(frozen=True, slots=True)
