@@ -33,6 +33,8 @@ from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord, read_launch
 
+GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md")
+READ_FIRST = "This repository keeps instructions for you: read {} first."
 NO_CHANGE = "ORCHESTR no_change_needed:"
 AMEND = "ORCHESTR amend "
 PATIENCE = 30.0  # seconds for `--version`; the slowest of them needs 3
@@ -54,6 +56,7 @@ class CliAgent(ABC):
     goes_on: tuple[str, ...] = ()
     good_exits: tuple[int, ...] = (0,)  # with a good result
     live: bool = True  # whether what it takes is known while it works
+    tells_while_working: bool = False  # whether its stream alone says so
     records: SessionRecords | None = None  # the files in which it keeps its sessions
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
@@ -147,6 +150,13 @@ class CliAgent(ABC):
         changed = () if request.trust else request.changed_guides
         return [name for name in changed if Path(name).name in self.guides]
 
+    def list_guides(self, request: AgentRequest) -> list[str]:
+        """The repository's guides for agents that it is to read: those that are there, without
+        those that this feature has changed."""
+        changed = () if request.trust else request.changed_guides
+        return [name for name in GUIDES
+                if (request.worktree / name).is_file() and name not in changed]  # fmt: skip
+
     def describe_launch(
         self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
     ) -> AgentLaunch:
@@ -174,6 +184,11 @@ class CliAgent(ABC):
                   for names in (copies, logins, shown)]  # fmt: skip
         return ConfigFolder(folder, *places)
 
+    def explain_own_sandbox(self) -> str | None:
+        """Why the sandbox of its own cannot start here, None where it can or it has none. Runs the
+        program: asked once before a run without our wall."""
+        return None
+
     @property
     def resolved_program(self) -> str:
         """The program: a name, or a path (one with a slash counts from the workspace)."""
@@ -188,13 +203,21 @@ class CliAgent(ABC):
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
         """See `Agent.judge_end`: a good result event, and exit 0 unless killed after it."""
-        sums = tally_transcript(
-            transcript,
-            self.parse_line,
-            since=since,
-            prices=self.prices,
-            files=self.measure_sessions(transcript.parent),
+        return self.judge_with(
+            self.parse_line, end, transcript, since, self.measure_sessions(transcript.parent)
         )
+
+    def judge_with(
+        self,
+        parse: Parse,
+        end: ExitRecord,
+        transcript: Path,
+        since: int,
+        files: MeasureFiles | None = None,
+    ) -> AgentVerdict:
+        """`judge_end` by the events of ``parse``, for a program that speaks as this kind does;
+        ``files`` are its own records of its sessions."""
+        sums = tally_transcript(transcript, parse, since=since, prices=self.prices, files=files)
         verdict = AgentVerdict(
             False,
             cost_usd=sums.cost_usd,

@@ -288,6 +288,12 @@ class _SettingsLoader:
             self._add_problem(
                 (*here, "retry_max"), why, "waiting starts at retry_after and doubles"
             )
+        if agent.resume and agent.stream is None:
+            self._add_problem((*here, "resume"), "needs `stream`", 'write stream = "claude"')
+        elif agent.resume and not any("{session}" in word for word in agent.resume):
+            self._add_problem(
+                (*here, "resume"), "has no `{session}`", 'write resume = ["--resume", "{session}"]'
+            )
         return agent
 
     def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import READ_FIRST, CliAgent
 from orchestr.agents.events import (
     ActionDenied,
     AgentResult,
@@ -55,7 +55,6 @@ SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "comm
             "output-styles", "rules", ".claude.json")  # fmt: skip
 LOGINS = (".credentials.json",)
 SHOWN = ("hooks", "plugins")
-GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
 
 
 def _count_answer(record: Record) -> tuple[str, TokenUsage] | None:
@@ -79,6 +78,7 @@ class Claude(CliAgent):
     # A claude that runs us speaks to its children by these.
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
+    tells_while_working = True
     repo_files = (".claude/settings.json", ".claude/settings.local.json", ".mcp.json",
                   ".claude/agents", ".claude/commands", ".claude/skills")  # fmt: skip
     guides = ("CLAUDE.md", "AGENTS.md")
@@ -97,12 +97,9 @@ class Claude(CliAgent):
             path = request.folder / "claude.json"
             write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
             argv += ["--settings", str(path)]
-        doubted = self.find_doubted_guides(request)
-        guides = [name for name in GUIDES
-                  if (request.worktree / name).is_file() and name not in doubted]  # fmt: skip
+        guides = self.list_guides(request)
         if guides:
-            text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
-            argv += ["--append-system-prompt", text]
+            argv += ["--append-system-prompt", READ_FIRST.format(", ".join(guides))]
         if request.budget_usd is not None:
             argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
         if request.schema is not None:

@@ -13,12 +13,14 @@ of a turn, for the whole session, and not for a turn that failed.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import PATIENCE, READ_FIRST, CliAgent
+from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import (
     ActionDenied,
     AgentResult,
@@ -43,7 +45,9 @@ from orchestr.agents.events import (
 )
 from orchestr.agents.repo_settings import find_trust_places
 from orchestr.agents.session_records import SessionRecords
+from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
+from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
@@ -113,10 +117,13 @@ class Codex(CliAgent):
         settings["projects"] = f"{{ {', '.join(places)} }}"
         if self.find_doubted_guides(request):
             settings["project_doc_max_bytes"] = "0"
-        if request.walled:  # it would fetch a list of them from a forge, and warn of that each time
-            settings["features.plugins"] = "false"
-        if sandbox == "workspace-write":
-            settings["developer_instructions"] = json.dumps(NO_COMMITS)
+        settings["features.plugins"] = "false"  # it would fetch a list of them from a forge
+        words = [NO_COMMITS] if sandbox == "workspace-write" else []
+        guides = self.list_guides(request)  # of a repository that it does not trust it reads none
+        if guides and not request.trust:
+            words.append(READ_FIRST.format(", ".join(guides)))
+        if words:
+            settings["developer_instructions"] = json.dumps("\n".join(words))
         argv = [
             self.resolved_program,
             "exec",
@@ -146,6 +153,28 @@ class Codex(CliAgent):
     def locate_settings(self, environ: Mapping[str, str]) -> Path:
         """See `CliAgent.locate_settings`."""
         return Path(environ.get("CODEX_HOME") or Path(environ.get("HOME", "/"), ".codex"))
+
+    def explain_own_sandbox(self) -> str | None:
+        """Every command would fail in a sandbox that does not start, and nothing be changed."""
+        if self.settings.sandbox == "danger-full-access":
+            return None
+        own = agent_env(os.environ, self.own, pass_env=self.settings.pass_env)
+        env = {**own, **QUIET, **self.settings.env}
+        try:
+            done = run_command(
+                (self.resolved_program, "sandbox", "true"), cwd=Path("/"), env=env,
+                timeout=PATIENCE, check=False,
+            )  # fmt: skip
+        except OrchestrError:
+            return None
+        if done.code in (0, 2):  # 2: a version that has no such command
+            return None
+        lines = [
+            line
+            for line in done.err.decode("utf-8", "replace").splitlines()
+            if line and "WARNING" not in line
+        ]
+        return (lines or [f"exit {done.code}"])[-1]
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:

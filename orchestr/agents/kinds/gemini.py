@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import READ_FIRST, CliAgent
 from orchestr.agents.events import (
     ActionDenied,
     AgentResult,
@@ -94,7 +96,8 @@ class Gemini(CliAgent):
         """Prompt on stdin; the policy in `gemini.toml` beside the attempt."""
         mode = "auto_edit" if request.tools.edit else "default"
         argv = [self.resolved_program, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
-        env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
+        # A terminal that it takes for a good one: else each log begins with warnings of it.
+        env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         if request.folder is not None:
             policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
             write_atomic(policy, render_policy(request.tools).encode())
@@ -111,7 +114,36 @@ class Gemini(CliAgent):
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
-        return self.make_launch(request, argv, env, resume="--resume")
+            env |= self._keep_quiet(request, request.folder, defaults)
+        return self.make_launch(self._add_guides(request), argv, env, resume="--resume")
+
+    def _add_guides(self, request: AgentRequest) -> AgentRequest:
+        """The prompt with the names of the guides that it does not read by itself."""
+        guides = [name for name in self.list_guides(request) if name not in self.guides]
+        if not guides or request.folder is None or request.session or request.trust:
+            return request
+        prompt = request.folder / "gemini-prompt.md"
+        text = request.prompt.read_text(encoding="utf-8")
+        write_atomic(prompt, f"{READ_FIRST.format(', '.join(guides))}\n\n{text}".encode())
+        return replace(request, prompt=prompt)
+
+    def _keep_quiet(self, request: AgentRequest, folder: Path, defaults: Path) -> dict[str, str]:
+        """A settings folder of the attempt's own where it would not take our defaults: since 0.61
+        it passes over files in folders that anybody but root may change. The rest of the user's
+        settings folder is linked in."""
+        if request.walled or is_roots_alone(defaults):
+            return {}
+        home, user = folder / "gemini-home", locate_settings(os.environ)
+        place = home / ".gemini"
+        place.mkdir(parents=True, exist_ok=True)
+        names = (*SETTINGS, *LOGINS)
+        for name in names:
+            if name != "settings.json" and (user / name).exists():
+                with suppress(FileExistsError):
+                    (place / name).symlink_to(user / name)
+        merged = merge_settings(DEFAULTS, read_user_settings(os.environ))
+        write_atomic(place / "settings.json", json.dumps(merged, indent=2).encode())
+        return {"GEMINI_CLI_HOME": str(home)}
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -196,15 +228,40 @@ def locate_settings(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/"), ".gemini")
 
 
-def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
-    """The MCP servers in the user's own settings; none where they cannot be read."""
+def read_user_settings(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """The user's own settings; none where they cannot be read."""
     path = locate_settings(environ) / "settings.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    servers = found.get("mcpServers") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """The MCP servers in the user's own settings; none where they cannot be read."""
+    servers = read_user_settings(environ).get("mcpServers")
     return servers if isinstance(servers, dict) else {}
+
+
+def merge_settings(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two settings files in one, the second over the first, section by section."""
+    merged = dict(below)
+    for key, value in over.items():
+        mine = merged.get(key)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            value = merge_settings(mine, value)
+        merged[key] = value
+    return merged
+
+
+def is_roots_alone(path: Path) -> bool:
+    """Whether a file and all folders above it are root's, and no one else may change them."""
+    try:
+        states = [place.stat() for place in (path, *path.resolve().parents)]
+    except OSError:
+        return False
+    return all(state.st_uid == 0 and not state.st_mode & 0o022 for state in states)
 
 
 def render_policy(tools: ToolPermissions) -> str:

@@ -68,6 +68,7 @@ class OpenCode(CliAgent):
     own = ("OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_MODELS_*",
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
+    tells_while_working = True
     repo_files = ("opencode.json", "opencode.jsonc", ".opencode")
     guides = ("AGENTS.md", "CLAUDE.md")
     ends = ("step_finish part.reason=stop",)
@@ -81,7 +82,7 @@ class OpenCode(CliAgent):
         argv = [self.resolved_program, "run", "--format", "json"]
         argv += [] if request.session else ["--title", TITLE]
         env = {
-            "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
+            "OPENCODE_CONFIG_CONTENT": json.dumps(self._build_config(request)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
@@ -97,6 +98,12 @@ class OpenCode(CliAgent):
         logins = tuple((find_data(os.environ) / name, name) for name in LOGINS)
         data = ConfigFolder(place / "data" / "opencode", logins=logins)
         return replace(launch, config=(*launch.config, data), write=(place / "state",))
+
+    def _build_config(self, request: AgentRequest) -> dict[str, object]:
+        """With the repository's guides, which it does not read without its configuration."""
+        config = build_config(request.tools)
+        guides = [str(request.worktree / name) for name in self.list_guides(request)]
+        return {**config, "instructions": guides} if guides and not request.trust else config
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""

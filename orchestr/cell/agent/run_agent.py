@@ -32,6 +32,7 @@ from orchestr.cell.agent.launch import (
     write_launch,
 )
 from orchestr.cell.agent.pauses import pause_for_limit, pause_for_trouble, wait_for_provider
+from orchestr.cell.agent.refused_commands import warn_of_refused
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
@@ -108,6 +109,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             journal_exit(ctx, work, end, verdict)
             raise_if_wall_broke(ctx, folder, end)
             report_refused_hosts(ctx, folder, work.phase, work.attempt)
+            warn_of_refused(ctx, work, verdict.refused)
             with suppress(OrchestrError):  # what is left of it is named by `orchestr doctor`
                 delete_tree(folder / "tmp")
             waits, gives_up = False, None
