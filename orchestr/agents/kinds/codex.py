@@ -66,6 +66,7 @@ LOGINS = ("auth.json",)
 _WALLED_OFF = re.compile(
     r"Read-only file system|Could not resolve host|Network is unreachable|codex-linux-sandbox"
 )
+_NO_SANDBOX = re.compile(r"bwrap|bubblewrap|sandbox|landlock|seccomp|namespace", re.IGNORECASE)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
 
 
@@ -169,12 +170,9 @@ class Codex(CliAgent):
             return None
         if done.code in (0, 2):  # 2: a version that has no such command
             return None
-        lines = [
-            line
-            for line in done.err.decode("utf-8", "replace").splitlines()
-            if line and "WARNING" not in line
-        ]
-        return (lines or [f"exit {done.code}"])[-1]
+        said = done.err.decode("utf-8", "replace").splitlines()
+        lines = [line for line in said if "WARNING" not in line and _NO_SANDBOX.search(line)]
+        return lines[-1] if lines else None
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
