@@ -37,6 +37,7 @@ from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
 from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
+from orchestr.forges.github_protection import GitHubProtection
 from orchestr.forges.github_remote import RepoSlug
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -45,7 +46,7 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubIssues):
+class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtection, GitHubIssues):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"

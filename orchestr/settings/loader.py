@@ -21,12 +21,12 @@ from orchestr.settings import toml_positions
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
-    LandingSettings,
     PortSettings,
     RepoSettings,
     Settings,
