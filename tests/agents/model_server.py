@@ -365,9 +365,10 @@ class Chat(Talk):
             case Say() | Answer():
                 delta: dict[str, Any] = {"content": turn.text}
             case Run(command):
-                delta = self._call("bash", {"command": command, "description": "as scripted"})
+                name = "run_shell_command" if "run_shell_command" in self.tools() else "bash"
+                delta = self._call(name, {"command": command, "description": "as scripted"})
             case Write(path, text):
-                delta = self._call("write", {"filePath": path, "content": text})
+                delta = self._write(path, text)
         head = {"id": "c", "object": "chat.completion.chunk", "created": 0,
                 "model": self.body.get("model")}  # fmt: skip
         why = "stop" if "content" in delta else "tool_calls"
@@ -379,6 +380,14 @@ class Chat(Talk):
                  "prompt_tokens_details": {"cached_tokens": CACHED}}  # fmt: skip
         yield "", {**head, "choices": [], "usage": usage}
         yield "", "[DONE]"
+
+    def _write(self, path: str, text: str) -> dict[str, Any]:
+        """With the name that the agent has for it: qwen, copilot, opencode."""
+        if "write_file" in self.tools():
+            return self._call("write_file", {"file_path": path, "content": text})
+        if "create" in self.tools():
+            return self._call("create", {"path": path, "file_text": text})
+        return self._call("write", {"filePath": path, "content": text})
 
     def _call(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         function = {"name": name, "arguments": json.dumps(given)}
