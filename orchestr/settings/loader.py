@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
+from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
     CheckSettings,
-    ForgeSettings,
-    LandingSettings,
     LimitSettings,
     PortSettings,
     RepoSettings,
@@ -46,6 +46,8 @@ ONLY = {
     "program": "the program is the first word of `run`",
     "sandbox": "only codex has a sandbox of its own",
 }
+# Keys of `[forge]` that only some kinds have (`ForgeKind.keys`), and one that has it.
+FORGE_KEYS = {"program": "github", "patience": "github", "ci": "local", "url": "gitlab"}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -109,7 +111,7 @@ class _SettingsLoader:
         agents, default = self._load_agents(raw.get("agents", {}))
         phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
-        forge = self._load_forge(raw.get("forge", {}))
+        forge = self._load_forge(raw.get("forge", {}), [repo.forge for repo in repos.values()])
         checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
         ports = self._load_ports(raw.get("ports", {}))
         landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
@@ -307,16 +309,19 @@ class _SettingsLoader:
             why = "a price table needs `price_input_usd` and `price_output_usd`"
             self._add_problem(here, why, "dollars per million tokens")
 
-    def _load_forge(self, raw: Any) -> ForgeSettings:
+    def _load_forge(self, raw: Any, of_repos: Sequence[str | None]) -> ForgeSettings:
+        """The table; a key of one kind is allowed when any repository's forge is of it."""
         given = self._convert_section("forge", raw)
         kind = str(given.get("kind", "local"))
-        try:
-            declared = FORGE_KINDS.load(kind)
-        except OrchestrError as error:
-            self._add_problem(("forge", "kind"), error.message, error.hint)
-            return ForgeSettings(**given)
-        for key, of in (("program", "github"), ("patience", "github"), ("ci", "local")):
-            if key in given and key not in declared.keys:
+        allowed: set[str] = set()
+        for name in {kind, *of_repos} - {None}:
+            try:
+                allowed |= set(FORGE_KINDS.load(str(name)).keys)
+            except OrchestrError as error:
+                self._add_problem(("forge", "kind"), error.message, error.hint)
+                return ForgeSettings(**given)
+        for key, of in FORGE_KEYS.items():
+            if key in given and key not in allowed:
                 hint = f'it is for kind = "{of}"'
                 self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
         return ForgeSettings(**given)
