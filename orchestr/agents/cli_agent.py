@@ -310,7 +310,7 @@ class CliAgent(ABC):
         except OrchestrError:
             return None
         found = _VERSION.search(done.text)
-        return found[0] if found and done.code == 0 else None
+        return found[0].rstrip(".") if found and done.code == 0 else None
 
 
 def failure_reason(end: ExitRecord, sums: UsageTally) -> str:

@@ -106,7 +106,7 @@ class TokenUsage:
     id: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.input or self.output)
+        return bool(self.input or self.output or self.cost_usd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from orchestr.agents.catalogue import suggest_install
 from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
 from orchestr.cell.context import CellContext, FeatureRun
@@ -69,7 +70,7 @@ def check_prerequisites(
     for name in sorted(agents):
         why = run.agent_adapter(name).explain_unusable()
         if why is not None:
-            fix = f"install it, or change [agents.{name}] in orchestr.toml"
+            fix = suggest_install(run.settings.agents[name])
             found.append(Diagnostic("error", f"agent {name}: {why}", fix))
         elif late := find_late_budget(run, name):
             found.append(late)
