@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orchestr.errors import SpecError, UsageError
 from orchestr.settings import keys
 from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.records import (
     AgentSettings,
@@ -19,11 +20,9 @@ from orchestr.settings.records import (
     DraftSettings,
     FollowSettings,
     ForgeSettings,
-    LimitSettings,
     NotifySettings,
     PortSettings,
     RepoSettings,
-    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
