@@ -18,6 +18,7 @@ from orchestr.forges.base import (
     MergingForge,
 )
 from orchestr.forges.followed import DressingForge, FollowingForge
+from orchestr.forges.protection import ProtectingForge
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ CAPABILITIES = (
     Capability("follow", FollowingForge, "`orchestr follow` refuses"),
     Capability("dress", DressingForge, "labels, reviewers and milestones are warned about,"
                " `orchestr handoff` leaves drafts alone"),
+    Capability("protect", ProtectingForge, "a landing heeds reviews that ask for changes and"
+               " `land_requires` only"),
 )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 Made by `route_forges` where `[repos.NAME] forge` names another kind than `[forge] kind`. Everything
 that is asked about a repository goes to its forge; a question about many is split, one for each
 forge. An optional Protocol (`orchestr.forges.capabilities`) is there when all of the forges have
-it: whoever asks for it may then use it for every repository.
+it: whoever asks for it may then use it for every repository. Protection is there when one has it:
+the branches of the others are not protected.
 
 The invariant of `orchestr.forges.base` holds for the whole: when one of the forges cannot be asked,
 there is no answer at all.
@@ -32,6 +33,7 @@ from orchestr.forges.followed import (
     StatusState,
     Thread,
 )
+from orchestr.forges.protection import BranchRules, ProtectingForge
 
 
 def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
@@ -40,7 +42,9 @@ def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
     parts: list[type] = [
         _PARTS[each.name]
         for each in CAPABILITIES
-        if all(isinstance(member, each.protocol) for member in members)
+        if (any if each.protocol is ProtectingForge else all)(
+            isinstance(member, each.protocol) for member in members
+        )
     ]
     if all(hasattr(member, "mark_merged") for member in members):
         parts.append(_Marking)
@@ -245,6 +249,22 @@ class _Dressing(RoutedForge):
         return why
 
 
+class _Protecting(RoutedForge):
+    """See `ProtectingForge`."""
+
+    def read_branch_rules(self, repo: RepoRef, branch: str) -> BranchRules:
+        forge = self.forge_for(repo)
+        if not isinstance(forge, ProtectingForge):
+            return BranchRules()
+        return forge.read_branch_rules(repo, branch)
+
+    def read_review_teams(self, repo: RepoRef, number: int) -> Mapping[str, frozenset[str]]:
+        forge = self.forge_for(repo)
+        if not isinstance(forge, ProtectingForge):
+            return {}
+        return forge.read_review_teams(repo, number)
+
+
 _PARTS: Mapping[str, type[RoutedForge]] = {
     "close": _Closing,
     "list": _Listing,
@@ -252,4 +272,5 @@ _PARTS: Mapping[str, type[RoutedForge]] = {
     "issues": _Issues,
     "follow": _Following,
     "dress": _Dressing,
+    "protect": _Protecting,
 }

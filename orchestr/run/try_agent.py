@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
+from orchestr.agents.catalogue import suggest_install
 from orchestr.conformance.house import TRIAL_SECONDS
 from orchestr.conformance.perform import Finding
 from orchestr.conformance.promises import list_trials
@@ -28,7 +29,7 @@ from orchestr.run.workspace import Session
 from orchestr.settings.loader import read_raw_settings
 from orchestr.spec.field_types import suggest_name
 
-OWN = ("pass_env", "paid", "retry_after", "retry_max", "sign", "provider", "network")
+OWN = ("pass_env", "paid", "retry_after", "retry_max", "retry_for", "sign", "provider", "network")
 NAMESPACE = ("--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid",
              "--die-with-parent")  # fmt: skip
 UNSEEN = "what passes by the proxy is not seen: bubblewrap cannot make a network namespace here"
@@ -47,7 +48,7 @@ def read_request(session: Session, name: str) -> tuple[Request, str | None]:
     agent = make_agent(session.settings, name)
     why = agent.explain_unusable()
     if why is not None:
-        raise UsageError(f"agent {name}: {why}", hint=f"install it, or change [agents.{name}]")
+        raise UsageError(f"agent {name}: {why}", hint=suggest_install(agents[name]))
     raw = read_raw_settings(session.root, os.environ)["agents"][name]
     path = raw.get("env", {}).get("PATH") or os.environ.get("PATH", os.defpath)
     return Request(name, strip_table(raw, session.root), path), agent.program_version()

@@ -15,6 +15,8 @@ from typing import Annotated
 from orchestr.settings import keys
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
+from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
@@ -64,6 +66,13 @@ class RepoSettings:
     path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies", "../app")] = (
         None
     )
+    remote: Annotated[keys.Word, Doc("the remote where branches are pushed to", "company")] = (
+        "origin"
+    )
+    upstream: Annotated[
+        keys.Word | None,
+        Doc("where `remote` is a fork: the remote where pull requests open", "upstream"),
+    ] = None
     url: Annotated[
         keys.CloneAddress | None,
         Doc("clone it from here, once, when it is needed", "https://github.com/my-org/app"),
@@ -110,6 +119,10 @@ class RepoSettings:
     ] = None
     land: Annotated[
         keys.Land | None, Doc("how a target moves; default: `landing.land`", "push")
+    ] = None
+    land_requires: Annotated[
+        keys.Requirements | None,
+        Doc("what its pull requests must have; default: `landing.land_requires`", ["checks"]),
     ] = None
     forge: Annotated[
         keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
@@ -195,6 +208,10 @@ class AgentSettings:
     ] = None
     retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit", "30s")] = 30.0
     retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit", "10m")] = 600.0
+    retry_for: Annotated[
+        keys.Duration,
+        Doc("how long failing servers and lost connections are tried again in a session", "15m"),
+    ] = 900.0
     price_input_usd: Annotated[
         keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 3.0)
     ] = None
@@ -220,78 +237,20 @@ class AgentSettings:
         Doc("`all`, `none`, or hosts that it may reach beside its own", ["docs.example.org"]),
     ] = None
 
+    stream: Annotated[
+        str | None,
+        keys.choice("claude", "codex", "gemini", "opencode"),
+        Doc("kind `command`: whose stream of events it writes", "claude"),
+    ] = None
+    resume: Annotated[
+        keys.Texts,
+        Doc("with `stream`: words that resume `{session}`", ["--resume", "{session}"]),
+    ] = ()
+
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
         return self.provider or AGENT_KINDS.load(self.kind).provider or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """Bounds of a run: agents at once, seconds, free disk in MiB.
-
-    ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
-    """
-
-    jobs: Annotated[int, keys.count(1, 1000), Doc("agents at once, over the workspace")] = 3
-    timeout: Annotated[keys.Duration, Doc("of an attempt", "30m")] = 1800.0
-    idle_timeout: Annotated[keys.Duration, Doc("of an attempt's silence", "10m")] = 600.0
-    after_result: Annotated[
-        keys.Duration, Doc("how long an agent may stay after it has given its result", "1m")
-    ] = 60.0
-    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill", "10s")] = 10.0
-    budget_usd: Annotated[keys.Dollars | None, Doc("for each feature, all its runs", 20.0)] = None
-    min_disk_mb: Annotated[
-        int, keys.count(0, 1 << 30), Doc("free space below which nothing starts")
-    ] = 500
-    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out", 5000000)] = (
-        None
-    )
-    attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
-    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out", 1000000)] = (
-        None
-    )
-    retries: Annotated[
-        int,
-        keys.count(0, 20),
-        Doc("how often a step is tried again that the machine or the network kept from its end"),
-    ] = 3
-    memory: Annotated[
-        keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
-    ] = None
-    cpus: Annotated[keys.Cpus | None, Doc("processors for each agent or check", 2)] = None
-    pids: Annotated[
-        int | None, keys.count(8, 1 << 20), Doc("processes of each agent or check", 512)
-    ] = None
-    disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
-        None
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxSettings:
-    """The wall around agents, reviewers, drafts and checks (docs/security.md)."""
-
-    mode: Annotated[
-        str,
-        keys.choice("auto", "bwrap", "srt", "none"),
-        Doc("`auto`: bubblewrap or srt where it works, else none"),
-    ] = "auto"
-    require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
-    hide: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden inside, beside the usual secrets", ["~/work"])
-    ] = ()
-    show: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])
-    ] = ()
-    write: Annotated[
-        keys.OuterPaths, Doc("paths outside of the worktree that may be written", ["~/.m2"])
-    ] = ()
-    caches: Annotated[
-        str,
-        keys.choice("private", "shared"),
-        Doc("package managers' caches: of their own in the sandbox, or the user's"),
-    ] = "private"
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,41 +266,6 @@ class PortSettings:
 
     base: Annotated[keys.Port, Doc("the first port of cells with `ports: true`")] = 9000
     slots: Annotated[int, keys.count(1, 1000), Doc("how many blocks of ten ports there are")] = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LandingSettings:
-    """How the merge queue works (docs/landing.md)."""
-
-    strategy: Annotated[keys.Strategy, Doc("how changes land")] = "merge"
-    land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge", "push")] = (
-        None
-    )
-    window: Annotated[int, keys.count(1, 100), Doc("candidates checked at once, at the start")] = 20
-    floor: Annotated[int, keys.count(1, 100), Doc("the fewest candidates checked at once")] = 3
-    batch: Annotated[
-        int,
-        keys.count(1, 100, auto=True),
-        Doc("changes in one candidate; `auto`: as many as pay", "auto"),
-    ] = 0
-    jobs: Annotated[int, keys.count(1, 100), Doc("checks at once")] = 2
-    repairs: Annotated[
-        int,
-        keys.count(0, 10),
-        Doc("attempts of a cell's agent to repair a conflict or a red check"),
-    ] = 2
-    disjoint: Annotated[
-        keys.Flag, Doc("changes of different paths are not checked on each other")
-    ] = False
-    rungs: Annotated[
-        keys.Rungs,
-        Doc(
-            "what resolves a conflict before an agent is asked; `[]`: nothing",
-            ["recorded", "union"],
-        ),
-    ] = keys.RUNGS
-    delete_branches: Annotated[keys.Flag, Doc("delete branches that have landed")] = False
-    keep_worktrees: Annotated[keys.Flag, Doc("keep the worktrees of what has landed")] = False
 
 
 @dataclass(frozen=True, slots=True)

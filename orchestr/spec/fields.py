@@ -103,6 +103,7 @@ Gates = Annotated[
     ),
 ]
 Rounds = Annotated[int, whole_number(0, 100)]
+Retries = Annotated[int, whole_number(0, 10)]
 
 # --- files and folders of the worktree
 Pattern = Annotated[str, Rule(check_path_pattern)]

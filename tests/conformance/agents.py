@@ -45,14 +45,11 @@ def known_cli(kind: str) -> Known:
 
 AGENTS: Mapping[str, Known] = {
     **{kind: known_cli(kind) for kind in ("claude", "codex", "gemini", "opencode")},
-    "qwen": Known("qwen", {
-        "kind": "command",
-        "run": shell(f"qwen --approval-mode yolo --chat-recording false -p {PROMPT}"),
-    }),
-    "copilot": Known("copilot", {
-        "kind": "command",
-        "run": shell(f"copilot --allow-all-tools --no-color -p {PROMPT}"),
-    }),
+    "claude-agent-acp": Known("claude-agent-acp", {"kind": "acp", "run": ["claude-agent-acp"]}),
+    "codex-acp": Known("codex-acp", {"kind": "acp", "run": ["codex-acp"]}),
+    "qwen": Known("qwen", {"kind": "acp", "run": ["qwen", "--acp"]}),
+    "copilot": Known("copilot", {"kind": "acp", "run": ["copilot", "--acp"]}),
+    # By ACP it offers nothing but its own logins.
     "cline": Known("cline", {
         "kind": "command", "run": shell(f"cline -P openai-compatible {PROMPT}"),
     }),

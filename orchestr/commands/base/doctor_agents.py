@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from orchestr.agents.catalogue import suggest_install
 from orchestr.conformance.perform import Finding
 from orchestr.conformance.table import finding_line, findings_json
 from orchestr.errors import SpecError, UsageError
@@ -50,7 +51,8 @@ def lock_agents(session: Session) -> int:
     for name in agents:
         why = runs[0].agent_adapter(name).explain_unusable()
         if why is not None:
-            raise UsageError(f"agent {name}: {why}", hint=f"install it, or change [agents.{name}]")
+            hint = suggest_install(session.settings.agents[name])
+            raise UsageError(f"agent {name}: {why}", hint=hint)
     changed = write_agents_lock(session.root, agents)
     for name, facts in sorted(agents.items()):
         models = ", ".join(facts.models) or "its own choice"
