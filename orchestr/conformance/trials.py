@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestr.conformance.judges import GUIDE
+from orchestr.conformance.judges import GUIDE, MESSAGE
 from orchestr.conformance.model_server import ModelServer
 from orchestr.conformance.script import Asked, Fault, Run, Say, Turn, Write
 
-PAUSE = 0.7  # seconds before each answer of a slow model
+PAUSE = 8.0  # seconds before an answer of a slow model
 LIMIT_SECONDS = 4.0  # of a usage limit that says when it ends
 BUDGET = 3150  # tokens: three answers
 STEP = 'echo "$1" >> a.txt\n'
@@ -35,7 +35,8 @@ Fault_ = Callable[["Play"], Callable[[Asked, int], Fault | Turn | None]]
 
 @dataclass(slots=True)
 class Play:
-    """A trial while it is played: the model's server, and what its faults remember."""
+    """A trial while it is played: the model's server, and what its faults remember:
+    ``refused`` is how often one was played."""
 
     model: ModelServer
     refused: int = 0
@@ -131,10 +132,13 @@ def hold_second(play: Play) -> Callable[[Asked, int], Fault | Turn | None]:
 
 
 def answer_slowly(play: Play) -> Callable[[Asked, int], Fault | Turn | None]:
-    """Each answer takes a while, as a model's does: so long others can look at the sum."""
+    """Two answers after the budget take as long as a model's do: so long others can look at the
+    sum. An agent whose sum nobody sees plays on."""
 
     def answer(_asked: Asked, _number: int) -> Fault | Turn | None:
-        play.model.ended.wait(PAUSE)
+        if play.model.answers * MESSAGE >= BUDGET and play.refused < 2:
+            play.refused += 1
+            play.model.ended.wait(PAUSE)
         return None
 
     return answer

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,26 +35,28 @@ def read_record() -> dict[str, Any]:
     return value
 
 
-def record_agent(name: str) -> dict[str, Any]:
-    """Try an agent; what the record has of it."""
+def record_agent(name: str, promises: tuple[str, ...], before: dict[str, Any]) -> dict[str, Any]:
+    """Try an agent; what the record has of it. What was recorded ``before`` of other promises
+    than these stays."""
 
     def show(finding: Finding) -> None:
         print(f"{name:<10} {finding_line(finding)}", flush=True)
 
-    request = make_request(name)
+    request = replace(make_request(name), promises=promises)
     findings, network = try_agent(request, show)
     return {
         "version": ask_version(name),
         "how": AGENTS[name].how,
         "network": network,
-        "findings": {f.promise: [f.kept, hide_numbers(f.note)] for f in findings},
+        "findings": {
+            **(before.get("findings", {}) if promises else {}),
+            **{f.promise: [f.kept, hide_numbers(f.note)] for f in findings},
+        },
     }
 
 
 def hide_numbers(note: str) -> str:
     """A note without what differs from trial to trial."""
-    import re
-
     note = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", note)
     return re.sub(r"/\S*orchestr-trial-\w+", "...", note)
 
@@ -70,8 +74,11 @@ def main(words: list[str]) -> int:
     record = read_record()
     if words != ["--write"]:
         names = words or [n for n in AGENTS if find_program(AGENTS[n].program)]
-        for name in names:
-            record["agents"][name] = record_agent(name)
+        for word in names:
+            name, _, wanted = word.partition(":")
+            promises = tuple(filter(None, wanted.split(",")))
+            before = record["agents"].get(name, {})
+            record["agents"][name] = record_agent(name, promises, before)
             record["date"] = datetime.now(UTC).date().isoformat()
             order = {known: number for number, known in enumerate(AGENTS)}
             agents = sorted(record["agents"].items(), key=lambda item: order.get(item[0], 99))
