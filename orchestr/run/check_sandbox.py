@@ -8,7 +8,7 @@ from orchestr.cell.context import CellContext
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.sandbox.choose import INSTALL, ChosenSandbox, SandboxKind, choose_sandbox
 from orchestr.sandbox.mounts import SandboxError
-from orchestr.settings.records import SandboxSettings
+from orchestr.settings.machine_records import SandboxSettings
 
 
 def check_sandbox(busy: Sequence[CellContext]) -> list[Diagnostic]:

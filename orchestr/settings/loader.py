@@ -11,25 +11,29 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
+from orchestr.settings.agent_checks import Fault, list_option_faults, list_server_faults
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.machine_records import (
+    CheckSettings,
+    McpServer,
+    PortSettings,
+    SandboxSettings,
+)
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
-    CheckSettings,
     ForgeSettings,
     LandingSettings,
     LimitSettings,
-    PortSettings,
     RepoSettings,
-    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
@@ -106,7 +110,8 @@ class _SettingsLoader:
             self._convert_section("workspace", raw.get("workspace", {}))
         )
         repos = self._load_repos(raw.get("repos", {}), workspace.state / "cache")
-        agents, default = self._load_agents(raw.get("agents", {}))
+        servers = self._load_servers(raw.get("mcp", {}))
+        agents, default = self._load_agents(raw.get("agents", {}), servers)
         phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
         forge = self._load_forge(raw.get("forge", {}))
@@ -134,6 +139,7 @@ class _SettingsLoader:
             follow=follow,
             phases=MappingProxyType(phases),
             draft=draft,
+            mcp=MappingProxyType(servers),
         )
 
     def _read_file(self) -> dict[str, Any]:
@@ -197,7 +203,7 @@ class _SettingsLoader:
             try:
                 result[key] = section[key].convert(value)
             except BadValue as error:
-                self._add_problem((*here, key), error.message, error.hint)
+                self._add_problem((*here, key, *map(str, error.field)), error.message, error.hint)
         return result
 
     def _load_workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
@@ -245,7 +251,17 @@ class _SettingsLoader:
             self._add_problem(("ports", "slots"), why, "take a lower base, or fewer slots")
         return settings
 
-    def _load_agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+    def _load_servers(self, raw: Any) -> dict[str, McpServer]:
+        result: dict[str, McpServer] = {}
+        for name, table in self._list_tables("mcp", raw):
+            server = McpServer(name, **self._convert_section("mcp", table, name))
+            self._add_faults(("mcp", name), list_server_faults(server))
+            result[name] = server
+        return result
+
+    def _load_agents(
+        self, raw: Any, servers: Mapping[str, McpServer]
+    ) -> tuple[dict[str, AgentSettings], str | None]:
         default = raw.get("default") if isinstance(raw, dict) else None
         tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
         result: dict[str, AgentSettings] = {}
@@ -256,6 +272,7 @@ class _SettingsLoader:
             agent = self._load_agent(name, self._convert_section("agents", table, name), table)
             if agent is not None:
                 result[name] = agent
+                self._add_faults(("agents", name), list_option_faults(agent, servers))
         if default is None:
             return result, names[0] if len(names) == 1 else None
         if not isinstance(default, str):
@@ -341,6 +358,10 @@ class _SettingsLoader:
                 self._add_problem(("phases", name, "agent"), message, hint)
             result[name] = phase
         return result
+
+    def _add_faults(self, here: tuple[str, ...], faults: Iterable[Fault]) -> None:
+        for where, message, hint in faults:
+            self._add_problem((*here, *where), message, hint)
 
     def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
         if isinstance(raw, dict):

@@ -107,6 +107,12 @@ class Cell:
         IN_DEFAULTS,
         Doc("labels, people and milestone of its pull request", {"labels": ["sdk"]}),
     ] = NO_OPTIONS
+    options: Annotated[
+        fields.PhaseTables,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("how agents work in single phases", {"repair": {"effort": "high"}}),
+    ] = ()
 
     @property
     def has_plan_phase(self) -> bool:

@@ -21,7 +21,8 @@ from orchestr.forges.local_ci import LocalCi
 from orchestr.forges.local_ci_wall import make_local_ci
 from orchestr.sandbox.choose import SandboxKind
 from orchestr.settings.loader import load_settings
-from orchestr.settings.records import ForgeSettings, SandboxSettings, WorkspaceSettings
+from orchestr.settings.machine_records import SandboxSettings
+from orchestr.settings.records import ForgeSettings, WorkspaceSettings
 from tests.sandbox.walls import why_no_wall
 
 from .contract_follow import Said, by_name

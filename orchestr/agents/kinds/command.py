@@ -21,6 +21,7 @@ from orchestr.agents.events import (
     parse_record,
     text_or_empty,
 )
+from orchestr.agents.mcp import list_hosts, write_mcp_config
 from orchestr.settings.kinds import AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
@@ -46,14 +47,17 @@ class CommandAgent:
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The program with an allow-list environment; see `Agent.prepare_launch`."""
-        env = agent_env(os.environ, (), pass_env=self._settings.pass_env)
+        passed = (*self._settings.pass_env, *request.passed_variables)
+        env = agent_env(os.environ, (), pass_env=passed)
         env |= self._settings.env
         env |= request.variables
         if request.schema is not None:
             env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
-        return AgentLaunch(self.resolve_argv(), env, stdin=request.prompt)
+        env |= describe_options(request)
+        argv = (*self.resolve_argv(), *request.args)
+        return AgentLaunch(argv, env, stdin=request.prompt, hosts=list_hosts(request.mcp))
 
     def resolve_argv(self) -> tuple[str, ...]:
         """The command; its files are found in the workspace, as the cwd is the worktree."""
@@ -124,6 +128,20 @@ class CommandAgent:
         return word
 
 
+def describe_options(request: AgentRequest) -> dict[str, str]:
+    """What it is asked for, as variables: only its author knows what the program can do."""
+    found = {}
+    if request.effort:
+        found["ORCHESTR_EFFORT"] = request.effort
+    if request.fallback_model:
+        found["ORCHESTR_FALLBACK_MODEL"] = request.fallback_model
+    if request.max_turns:
+        found["ORCHESTR_MAX_TURNS"] = str(request.max_turns)
+    if request.mcp and request.folder is not None:
+        found["ORCHESTR_MCP_CONFIG"] = str(write_mcp_config(request.mcp, request.folder))
+    return found
+
+
 def describe_exit(end: ExitRecord, complaint: str = "") -> str:
     """`exit 3: what it said last` or `killed by signal 9`, for people."""
     what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
@@ -153,4 +171,9 @@ def make_command_agent(settings: AgentSettings, workspace: WorkspaceSettings) ->
     return CommandAgent(settings, workspace.root)
 
 
-KIND = AgentKind(make_command_agent, keys=("run",), required=("run",))
+KIND = AgentKind(
+    make_command_agent,
+    keys=("run",),
+    required=("run",),
+    options=("effort", "fallback_model", "mcp", "max_turns"),
+)

@@ -37,6 +37,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_gemini, write_private
 from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
@@ -79,17 +80,19 @@ class Gemini(CliAgent):
         env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
         if request.folder is not None:
             policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
-            write_atomic(policy, render_policy(request.tools).encode())
-            write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
+            servers = describe_gemini(request.mcp)
+            write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
+            given = build_defaults(servers, request.max_turns)
+            write_private(defaults, json.dumps(given, indent=2))
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
-                    read_user_servers(os.environ),
+                    {**read_user_servers(os.environ), **servers},
                     without_guides=bool(self.find_doubted_guides(request)),
                 )
-                write_atomic(over, json.dumps(strict, indent=2).encode())
+                write_private(over, json.dumps(strict, indent=2))
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
@@ -161,6 +164,16 @@ def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict
     return over
 
 
+def build_defaults(servers: Mapping[str, Any], max_turns: int | None) -> dict[str, Any]:
+    """Settings below the user's, with MCP ``servers`` beside the user's own."""
+    found: dict[str, Any] = dict(DEFAULTS)
+    if servers:
+        found["mcpServers"] = dict(servers)
+    if max_turns is not None:
+        found["model"] = {"maxSessionTurns": max_turns}
+    return found
+
+
 def locate_settings(environ: Mapping[str, str]) -> Path:
     """The folder of the user's settings."""
     return Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/"), ".gemini")
@@ -177,8 +190,8 @@ def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
     return servers if isinstance(servers, dict) else {}
 
 
-def render_policy(tools: ToolPermissions) -> str:
-    """A policy file: allowed commands, and over them the denied ones.
+def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:
+    """A policy file: allowed commands and MCP ``servers``, and over them the denied commands.
 
     `git push` is written as a prefix of words, so `git pushy` is no match for it.
     """
@@ -190,6 +203,11 @@ def render_policy(tools: ToolPermissions) -> str:
                 f'[[rule]]\ntoolName = "run_shell_command"\ndecision = "{decision}"\n'
                 f"priority = {priority}\ncommandPrefix = {json.dumps(prefixes)}\n"
             )
+    parts += [
+        f'[[rule]]\nmcpName = {json.dumps(name)}\ntoolName = "*"\ndecision = "allow"\n'
+        "priority = 100\n"
+        for name in servers
+    ]
     if not tools.edit:
         parts += [
             f'[[rule]]\ntoolName = "{name}"\ndecision = "deny"\npriority = 500\n'
@@ -198,4 +216,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-KIND = AgentKind(Gemini, provider="google")
+KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"))

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.base import AgentLaunch, AgentRequest
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.events import (
     AgentResult,
@@ -40,6 +40,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_opencode
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
@@ -64,8 +65,10 @@ class OpenCode(CliAgent):
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin (arguments with spaces would be quoted)."""
         argv = [self.resolved_program, "run", "--format", "json"]
+        if request.effort is not None:
+            argv += ["--variant", request.effort]
         env = {
-            "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
+            "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
@@ -148,8 +151,9 @@ def _parse_usage(part: Record) -> TokenUsage:
     return TokenUsage(fresh + cached, cached, output, amount_or_none(part.get("cost")) or None)
 
 
-def build_config(tools: ToolPermissions) -> dict[str, object]:
+def build_config(request: AgentRequest) -> dict[str, object]:
     """Configuration that goes over the user's: of several rules that match, the last one counts."""
+    tools = request.tools
     shell = {"*": "deny"}
     for command in tools.allowed:
         shell |= {command: "allow", f"{command} *": "allow"}
@@ -158,7 +162,8 @@ def build_config(tools: ToolPermissions) -> dict[str, object]:
     outside = {"*": "deny"} | {f"{folder}/**": "allow" for folder in tools.read}
     edit = "allow" if tools.edit else "deny"
     permission = {"edit": edit, "bash": shell, "external_directory": outside}
-    return {"permission": permission, "share": "disabled", "autoupdate": False}
+    more = {"mcp": describe_opencode(request.mcp)} if request.mcp else {}
+    return {"permission": permission, "share": "disabled", "autoupdate": False, **more}
 
 
 def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -180,4 +185,4 @@ def find_data(environ: Mapping[str, str]) -> Path:
     return Path(data, "opencode")
 
 
-KIND = AgentKind(OpenCode)
+KIND = AgentKind(OpenCode, options=("effort", "mcp"))

@@ -19,6 +19,7 @@ from orchestr.cell.agent.stop_agent import (
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
@@ -44,6 +45,7 @@ from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.errors import Interrupted, MachineFault, NeedsAmendment, OrchestrError
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
+from orchestr.spec.agent_options import Role
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -170,9 +172,9 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)
     refuse_bad_message(ctx)
-    attempt = attempts.open_attempt(
-        ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
-    )
+    agent = ctx.agent_settings.name
+    model = planned_options(ctx, Role.IMPLEMENT).options.model
+    attempt = attempts.open_attempt(ctx.dir, key=key, agent=agent, model=model, start=start)
     write_start_files(ctx, attempt, marker, notes)
     ctx.emit(EventKind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
              agent=attempt.agent, model=attempt.model, start=start, repo=ctx.cell.repo,

@@ -30,6 +30,7 @@ from orchestr.cell.agent.launch import (
     start_offsets,
     write_launch,
 )
+from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
@@ -38,6 +39,7 @@ from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_file, read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
+from orchestr.spec.agent_options import AgentOptions
 from orchestr.spec.own_phases import COMMAND
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -68,7 +70,7 @@ class AgentWork:
     start; ``leave`` writes down what it leaves when it is to start again later.
 
     ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
-    ``told`` goes into the journal with each of its events.
+    ``told`` goes into the journal with each of its events, ``options`` with its starts.
     """
 
     folder: Path
@@ -79,6 +81,7 @@ class AgentWork:
     write: Callable[[], None]
     part: str = ""
     told: Mapping[str, Any] = field(default_factory=dict)
+    options: Callable[[], AgentOptions] = AgentOptions
     leave: Callable[[], None] = lambda: None
 
     @property
@@ -109,6 +112,7 @@ def author_work(
         phase or attempt.phase,
         write,
         told=told,
+        options=lambda: attempt_options(ctx, attempt),
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
@@ -189,7 +193,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         child = client.start_supervisor(folder, hold=slot)
         _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent,
                          version=ctx.run.agent_adapter(work.agent).program_version(),
-                         prompt=digest_prompt(folder))  # fmt: skip
+                         prompt=digest_prompt(folder), **_name_options(work))  # fmt: skip
     else:
         _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(state))
     stop = _AgentStopEvent(ctx, work)
@@ -245,6 +249,12 @@ def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
     return tally_transcript(
         work.folder / TRANSCRIPT, ctx.run.agent_adapter(work.agent).parse_line
     ).session_id
+
+
+def _name_options(work: AgentWork) -> dict[str, Any]:
+    """What its start is asked for, where that is anything."""
+    found = work.options().stated
+    return {"options": found} if found else {}
 
 
 def digest_prompt(folder: Path) -> str | None:
