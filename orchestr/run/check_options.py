@@ -38,10 +38,16 @@ def list_option_problems(feature: Feature, settings: Settings, root: Path) -> li
     found = list(dict.fromkeys(_freeze(one) for one in _list_refusals(feature, settings)))
     places = locate_first_fields(root, feature.path, [paths for paths, _, _ in found])
     problems = [
-        Problem(*place, ".".join(map(str, paths[0])), message, hint)
+        Problem(*place, _name_path(paths[0]), message, hint)
         for place, (paths, message, hint) in zip(places, found, strict=True)
     ]
     return list({(p.file, p.line, p.column, p.message): p for p in problems}.values())
+
+
+def _name_path(path: Sequence[str | int]) -> str:
+    """`cells.a.reviewers[0].effort`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
 
 
 def _freeze(one: Refusal) -> tuple[tuple[tuple[str | int, ...], ...], str, str | None]:

@@ -39,6 +39,14 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Use:
+    """The model calls the offered tool whose name ends with this (one of an MCP server)."""
+
+    tool: str
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Say:
     """The model ends its turn with this."""
 
@@ -57,7 +65,7 @@ class Answer:
         return json.dumps(self.value)
 
 
-Turn = Run | Write | Say | Answer
+Turn = Run | Write | Use | Say | Answer
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,10 @@ class Talk:
         """The names of the tools that the model may call."""
         return [str(t.get("name") or t.get("type")) for t in self.body.get("tools") or ()]
 
+    def find_tool(self, ending: str) -> str:
+        """The name of the offered tool that ends so; it itself where none does."""
+        return next((name for name in self.tools() if name.endswith(ending)), ending)
+
     def turn(self) -> int:
         """How many calls the model has made in this conversation."""
         raise NotImplementedError
@@ -285,6 +297,9 @@ class Anthropic(Talk):
             case Write(path, text):
                 block = self._call("Write")
                 delta = _json_delta({"file_path": path, "content": text})
+            case Use(tool, given):
+                block = self._call(self.find_tool(tool))
+                delta = _json_delta(given)
         at = {"index": 0}
         yield "content_block_start", {"type": "content_block_start", "content_block": block, **at}
         yield "content_block_delta", {"type": "content_block_delta", "delta": delta, **at}
@@ -324,7 +339,15 @@ class Responses(Talk):
         ended = {**answer, "output": [item], "status": "completed", "usage": usage}
         yield "response.completed", {"type": "response.completed", "response": ended}
 
+    def _find_namespace(self, tool: str) -> dict[str, str]:
+        """Where an MCP server's tool is offered among those of its server."""
+        for group in self.body.get("tools") or ():
+            if any(one.get("name") == tool for one in group.get("tools") or ()):
+                return {"namespace": group["name"]}
+        return {}
+
     def _item(self, turn: Turn) -> dict[str, Any]:
+        place: dict[str, str] = {}
         match turn:
             case Say() | Answer():
                 content = [{"type": "output_text", "text": turn.text, "annotations": []}]
@@ -334,7 +357,10 @@ class Responses(Talk):
                 name, given = self._shell(command)
             case Write(path, text):
                 name, given = self._shell(f"cat > {path} <<'END'\n{text}END")
-        return {"type": "function_call", "id": f"fc_{self.turn()}", "name": name,
+            case Use(tool, given):
+                name = self.find_tool(tool)
+                place = self._find_namespace(tool)
+        return {"type": "function_call", "id": f"fc_{self.turn()}", "name": name, **place,
                 "call_id": f"call_{self.turn()}", "arguments": json.dumps(given)}  # fmt: skip
 
     def _shell(self, command: str) -> tuple[str, dict[str, Any]]:
@@ -368,6 +394,8 @@ class Chat(Talk):
                 delta = self._call("bash", {"command": command, "description": "as scripted"})
             case Write(path, text):
                 delta = self._call("write", {"filePath": path, "content": text})
+            case Use(tool, given):
+                delta = self._call(self.find_tool(tool), given)
         head = {"id": "c", "object": "chat.completion.chunk", "created": 0,
                 "model": self.body.get("model")}  # fmt: skip
         why = "stop" if "content" in delta else "tool_calls"
@@ -417,6 +445,8 @@ class Gemini(Talk):
             case Write(path, text):
                 given = {"file_path": path, "content": text}
                 part = {"functionCall": {"name": "write_file", "args": given}}
+            case Use(tool, given):
+                part = {"functionCall": {"name": self.find_tool(tool), "args": given}}
         yield "", self._answer(part)
 
     def _answer(self, part: dict[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,9 @@ CHANGES: dict[tuple[Phase, str], tuple[Callable[[Spec], Spec], str, set[Phase]]]
     (R, "screenshots"): (
         lambda s: s.with_proof(screenshots=(command("make", "image"),)), "screenshots[0].run", {R},
     ),
-    (R, "options.review"): (lambda s: s.with_cell(options=say("review", effort="high")), "options.review", {R}),
+    (R, "options.review"): (
+        lambda s: s.with_cell(options=say("review", effort="high")), "options.review", {R},
+    ),
     **{
         (phase, f"options.{role}.{name}"): (
             (lambda s, role=role, name=name, value=value: s.with_cell(

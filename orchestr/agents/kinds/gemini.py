@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.agents.mcp import describe_gemini, write_private
+from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
@@ -83,6 +85,8 @@ class Gemini(CliAgent):
             servers = describe_gemini(request.mcp)
             write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
             given = build_defaults(servers, request.max_turns)
+            if given != DEFAULTS:
+                refuse_open_folder(request.folder)
             write_private(defaults, json.dumps(given, indent=2))
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
@@ -172,6 +176,18 @@ def build_defaults(servers: Mapping[str, Any], max_turns: int | None) -> dict[st
     if max_turns is not None:
         found["model"] = {"maxSessionTurns": max_turns}
     return found
+
+
+def refuse_open_folder(folder: Path) -> None:
+    """Raises OrchestrError where gemini would not read settings of ours: below a folder that others
+    may write to (it warns, and goes on without them)."""
+    for place in (folder, *folder.parents):
+        if place.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise OrchestrError(
+                f"gemini reads no settings below {place}, which others may write to: it would work "
+                "without its MCP servers and its limit of turns",
+                hint="set [workspace] state in orchestr.toml to a folder of your own",
+            )
 
 
 def locate_settings(environ: Mapping[str, str]) -> Path:
