@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestr.errors import SpecError, UsageError
 from orchestr.settings import keys
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.machine_records import (
     CheckSettings,
@@ -23,7 +24,6 @@ from orchestr.settings.records import (
     DraftSettings,
     FollowSettings,
     ForgeSettings,
-    LandingSettings,
     LimitSettings,
     NotifySettings,
     RepoSettings,

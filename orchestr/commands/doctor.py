@@ -144,7 +144,7 @@ def _describe_workspace(session: Session) -> list[str]:
         f"workspace  {session.root}",
         f"git        {git} (at least {wanted})",
         f"disk       {free} MB free at {session.layout.state}",
-        f"forge      {session.settings.forge.kind}",
+        f"forge      {_describe_forges(session)}",
         f"agents     {', '.join(_describe_agents(session)) or 'none'}",
         f"sandbox    {_describe_sandbox(session)}",
         f"features   {', '.join(session.specs.features) or 'none'}",
@@ -154,6 +154,17 @@ def _describe_workspace(session: Session) -> list[str]:
         if lease is not None:
             lines.append(f"running    {name}: PID {lease.pid} since {lease.started_at}")
     return lines
+
+
+def _describe_forges(session: Session) -> str:
+    """The kind of forge, and those of the repositories that have one of their own."""
+    settings = session.settings
+    others = [
+        f"{name}: {repo.forge}"
+        for name, repo in settings.repos.items()
+        if repo.forge not in (None, settings.forge.kind)
+    ]
+    return f"{settings.forge.kind} ({', '.join(others)})" if others else settings.forge.kind
 
 
 def _describe_sandbox(session: Session) -> str:

@@ -17,7 +17,7 @@ from orchestr.cell.phases.cross_checks import red_cross_checks
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.expected_conflicts import print_expected_conflicts
 from orchestr.commands.base.landing_preview import print_preview, replace_change_keys
-from orchestr.commands.base.options import YES, flag_option, value_option
+from orchestr.commands.base.options import YES, flag_option, read_duration, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode, Interrupted, OrchestrError, UsageError
 from orchestr.landing.actions import Action
@@ -29,6 +29,7 @@ from orchestr.landing.certificate import (
 )
 from orchestr.landing.changes import LANDED_ONCE
 from orchestr.landing.events import Event, Stage, Trouble
+from orchestr.landing.forge_gate import Allowed, ForgeGate, find_allowed
 from orchestr.landing.land import Lander
 from orchestr.landing.repair import restore_proven_head, withdraw_proven_head
 from orchestr.landing.report import LandingOutcome
@@ -62,8 +63,9 @@ from orchestr.views.terminal.output import confirm_reasons, print_stderr, write_
 
 DRY_RUN = flag_option("dry_run", "show the order, the candidates and their conflicts; move nothing",
                long="dry-run")  # fmt: skip
-ALLOW_RED = flag_option("allow_red", "land although cross checks or the audit are red; asks, and "
-                        "is journalled", long="allow-red")  # fmt: skip
+ALLOW_RED = flag_option("allow_red", "land although cross checks, the audit or what the forge "
+                        "requires are red; asks, and is journalled", long="allow-red")  # fmt: skip
+WAIT = value_option("wait", "wait so long for pending checks at the forge, e.g. 30m")
 AGAIN = flag_option("again", "land once more what was rolled back, as it was", long="again")
 STRATEGY = value_option("strategy", f"how to merge in this landing: {', '.join(STRATEGIES)}")
 
@@ -78,7 +80,7 @@ class Land(PlainVerb):
         ("land mlkem", "check and merge in order what is ready"),
         ("land mlkem --dry-run", "only show the order, and what is in the way"),
     )
-    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, AGAIN, ALLOW_RED, YES)
+    cmd_options: tuple[dict[str, Any], ...] = (DRY_RUN, STRATEGY, AGAIN, ALLOW_RED, WAIT, YES)
     undo = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -94,8 +96,9 @@ class Land(PlainVerb):
         runs = [session.load_run(name) for name in dict.fromkeys(t.feature for t in targets)]
         goals = [FeatureGoals(run, [], CellSelection(), []) for run in runs]
         again = bool(params.get("again"))
+        wait = None if self.undo else read_duration(params, "wait", "30m, 2h")
         if params["dry_run"]:
-            code = preview_landing(runs, strategy=strategy, undo=self.undo, again=again)
+            code = preview_landing(runs, strategy=strategy, undo=self.undo, again=again, wait=wait)
             if not self.undo:
                 print_expected_conflicts(session, [run.feature.name for run in runs])
             return code
@@ -107,10 +110,16 @@ class Land(PlainVerb):
         red = find_red_together(moving, certificates)
         if red and not params["allow_red"]:
             raise refuse_red_together(red)
+        lacking: Allowed = frozenset()
+        reasons = dict(red)
+        if params.get("allow_red"):
+            lacks, lacking = find_allowed(moving, cells_to_land(moving), ForgeGate())
+            for name, why in lacks.items():
+                reasons[name] = "; ".join(filter(None, (reasons.get(name), why)))
         for warning in warn_of_audits(certificates):
             print_stderr(f"warning: {warning}")
         refuse_unsigned_landing([run for run in runs if not all_landed(run)], strategy)
-        if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=red):
+        if not confirm_landing(runs, yes=params["yes"], undo=self.undo, red=reasons):
             return int(ExitCode.DONE)
         create_state_dirs(session.layout)
         with (
@@ -126,8 +135,8 @@ class Land(PlainVerb):
                 for run in runs:
                     observe_pull_requests(run)
                 end.code = land_features(
-                    runs, strategy=strategy, undo=self.undo, again=again, allowed_red=red,
-                    notifier=notifier, ending=end,
+                    runs, strategy=strategy, undo=self.undo, again=again, allowed_red=reasons,
+                    lacking=lacking, wait=wait, notifier=notifier, ending=end,
                 )  # fmt: skip
             return end.code
 
@@ -151,13 +160,13 @@ def check_built(runs: Sequence[FeatureRun]) -> None:
 
 def preview_landing(
     runs: Sequence[FeatureRun], *, strategy: str | None = None, undo: bool = False,
-    again: bool = False,
+    again: bool = False, wait: float | None = None,
 ) -> int:  # fmt: skip
     """A preview: no lease, so a run may be at work beside it."""
     check_built(runs)
     for run in runs:
         observe_pull_requests(run)
-    code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again)
+    code = land_features(runs, dry_run=True, strategy=strategy, undo=undo, again=again, wait=wait)
     moving = [] if undo else [run for run in runs if not all_landed(run)]
     red = find_red_together(moving, read_certificates(moving))
     if not red:
@@ -184,11 +193,13 @@ def land_features(
     again: bool = False,
     quiet: bool = False,
     allowed_red: Mapping[str, str] | None = None,
+    lacking: Allowed = frozenset(),
+    wait: float | None = None,
     notifier: Notifier | None = None,
     ending: Ending | None = None,
 ) -> int:
     """Land features whose leases are held. Returns the exit code; ``ending`` gets what did not land
-    and why, for the report."""
+    and why, for the report. ``wait``: instead of `landing.wait`; ``lacking``: see `Lander`."""
     allowed = allowed_red or {}
     run_id = new_run_id()
     for run in runs:
@@ -218,7 +229,8 @@ def land_features(
     crossed = frozenset(name for name in names if name in allowed)
     lander = Lander(runs, listener=print_event, on_slow=print_wait,
                     warn=lambda t: print_stderr(f"warning: {t}"), strategy=strategy, undo=undo,
-                    again=again, allowed_red=crossed)  # fmt: skip
+                    again=again, allowed_red=crossed, lacking=lacking,
+                    wait=runs[0].settings.landing.wait if wait is None else wait)  # fmt: skip
     if dry_run:
         return print_preview(lander)
     for run in runs if not quiet else ():
@@ -269,6 +281,14 @@ def print_cell_warnings(run: FeatureRun) -> None:
 def cells_of(runs: Sequence[FeatureRun]) -> list[CellContext]:
     """Every cell of these features."""
     return [run.cell_context(cell.name) for run in runs for cell in run.feature.cells]
+
+
+def cells_to_land(runs: Sequence[FeatureRun]) -> list[CellContext]:
+    """The cells of these features that have not landed, with what the forge shows of them."""
+    for run in runs:
+        run.past = replay(run.journal.read())
+        observe_pull_requests(run)
+    return [c for c in cells_of(runs) if c.run.past.cell(c.cell.name).state not in LANDED_ONCE]
 
 
 def tell_landing(

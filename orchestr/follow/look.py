@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from orchestr.cell.agent.repair import author_attempt
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
-from orchestr.cell.upstreams import list_all_upstreams
+from orchestr.cell.upstreams import list_all_upstreams, stands_for
 from orchestr.checks import log_evidence
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.follow.decide import UNPUBLISHED, list_red_checks
@@ -23,7 +23,7 @@ from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CiCheck, FollowingForge, PullRequestFacts, PullRequestKey
 from orchestr.git.find_word import has_word
 from orchestr.git.repo import CommitId
-from orchestr.landing.changes import list_cell_paths
+from orchestr.landing.cell_paths import list_cell_paths
 from orchestr.spec.path_patterns import match_paths
 from orchestr.spec.phases import Action
 from orchestr.state.landing_transitions import FOLLOW
@@ -151,7 +151,7 @@ def _find_stale_upstream(ctx: CellContext) -> str:
         return ""
     for up in ctx.upstreams():
         tree, known = read_tree(up.dir), marker.upstreams.get(up.cell.name)
-        if None not in (tree, known) and tree != known:
+        if tree is not None and known is not None and not stands_for(up, known):
             return f"upstream {up.cell.name} has another tree"
     return ""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from orchestr.cell.agent.repair import author_attempt, open_repair
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases.forget import forget_phases
+from orchestr.cell.worktree.landing_request import EVIDENCE
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.follow.decide import Repair, Rerun, TakeBase
@@ -27,7 +28,7 @@ from orchestr.git.repo import CommitId
 from orchestr.landing.after_landing import Warn, commit_target_merge, find_head_to_update
 from orchestr.landing.events import Trouble
 from orchestr.landing.ladder import merge_by_ladder, read_ladder_rules
-from orchestr.landing.repair import EVIDENCE, prepare_repair
+from orchestr.landing.repair import prepare_repair
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts, repairs
 from orchestr.state.repairs import RepairRound

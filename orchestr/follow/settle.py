@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.landing_request import EVIDENCE
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
 from orchestr.follow.conversations import list_threads
@@ -21,7 +22,6 @@ from orchestr.follow.prepare import find_round, replace_round
 from orchestr.follow.words import answer_with_commit, answer_without_change
 from orchestr.forges.followed import CheckState, FollowingForge, PullRequestFacts
 from orchestr.git.repo import CommitId
-from orchestr.landing.repair import EVIDENCE
 from orchestr.state import attempts, repairs
 from orchestr.state.events import EventKind
 from orchestr.state.results import HeadRecord, PublishRecord

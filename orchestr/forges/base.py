@@ -39,7 +39,8 @@ class PullRequest:
     failure or pending, ``review`` approved, changes_requested or review_required; None where
     the forge has none, or was not asked (only `Forge.find_pull_requests` fills them). ``merged_as``
     is the commit that its merge made, where the forge says so (only `Forge.merge_pull_request`
-    does).
+    does). ``ref`` is the ref that the forge keeps of its head at the origin, where that is not the
+    usual one: read `head_ref`.
     """
 
     number: int
@@ -56,6 +57,12 @@ class PullRequest:
     checks: str | None = None
     review: str | None = None
     merged_as: str | None = None
+    ref: str | None = None
+
+    @property
+    def head_ref(self) -> str:
+        """The ref of its head at the origin of its base, also of one from a fork."""
+        return self.ref or f"refs/pull/{self.number}/head"
 
 
 class MergeMethod(StrEnum):
@@ -115,6 +122,10 @@ class PRExists(ForgeError):
     def __init__(self, pr: PullRequest) -> None:
         super().__init__(f"branch {pr.head} has an open pull request already: {pr.url}")
         self.pr = pr
+
+
+class ForeignAddress(ForgeError):
+    """The address is of another forge."""
 
 
 class Forge(Protocol):
@@ -218,7 +229,7 @@ class ListingForge(Protocol):
 
     def list_open_into(self, repo: RepoRef, base: str) -> tuple[PullRequest, ...]:
         """The open pull requests for this base, whoever made them: those changed last, at most
-        `LISTED`. Their commits are at the origin below ``refs/pull/N/head``. One question.
+        `LISTED`. Their commits are at the origin, below `PullRequest.head_ref`. One question.
         Raises ForgeError, ForgeAway.
         """
         ...
@@ -263,6 +274,6 @@ class IssueForge(Protocol):
 
     def read_issue(self, address: str) -> Issue:
         """The issue of that address, with the comments of its owner, members and collaborators.
-        Raises ForgeError, ForgeAway.
+        Raises ForeignAddress (it is none of this forge), ForgeError, ForgeAway.
         """
         ...

@@ -1,7 +1,7 @@
 """The GitHub forge: pull requests at github.com or an enterprise host, through the user's `gh`.
 
 Owns what each call of the Protocol asks of GitHub and in which order. Leaves the program and the
-meaning of failures to `.github_api`, pacing and retries to `.github_rate_limit`, the queries to
+meaning of failures to `.github_api`, pacing and retries to `.rate_limit`, the queries to
 `.github_query`, the repository behind a clone to `.github_remote`, what happens after a pull
 request opened to `.github_follow` and `.github_dress`, its merge to `.github_merge`.
 
@@ -37,6 +37,7 @@ from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
 from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
+from orchestr.forges.github_protection import GitHubProtection
 from orchestr.forges.github_remote import RepoSlug
 
 Found = dict[str, tuple[PullRequest, ...]]
@@ -45,7 +46,7 @@ _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubIssues):
+class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtection, GitHubIssues):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"

@@ -2,7 +2,7 @@
 
 `gh` knows the user's login, enterprise hosts, proxies and certificates; we never see a token.
 Owns the command line, reading status, headers and body (``gh api --include``), and what each
-failure means: worth another try (`Retry`, dealt with by `orchestr.forges.github_rate_limit`), or
+failure means: worth another try (`Retry`, dealt with by `orchestr.forges.rate_limit`), or
 final (`ForgeError` with the command that fixes it). Leaves the meaning of an answer to its caller.
 
 The invariant: what is not an answer of the host, well-formed and without an error, is an
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
-from orchestr.forges.github_rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
 from orchestr.process.run import (
     CompletedCommand,
     ProcessTimeout,

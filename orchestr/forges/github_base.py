@@ -10,8 +10,8 @@ import threading
 
 from orchestr.forges.base import ApiUsage, RepoRef, WaitListener
 from orchestr.forges.github_api import GitHubApi
-from orchestr.forges.github_rate_limit import PATIENCE
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
+from orchestr.forges.rate_limit import PATIENCE
 
 
 class GitHubBase:

@@ -41,9 +41,9 @@ from orchestr.forges.github_facts import (
 from orchestr.forges.github_facts_entries import PagedList
 from orchestr.forges.github_facts_read import FactsReading
 from orchestr.forges.github_log import LOG_LIMIT, find_failed_part, keep_end
-from orchestr.forges.github_rate_limit import OutcomeUnknown
 from orchestr.forges.github_remote import RepoSlug
 from orchestr.forges.github_said import GENERAL, IN_THREAD, read_general_page, read_thread_page
+from orchestr.forges.rate_limit import OutcomeUnknown
 
 QUERIES = 60  # for the lists of one reading; what is then not read to its end is incomplete
 SMALLEST = 12  # pull requests: a query that is not too large for GitHub

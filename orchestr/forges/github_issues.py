@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestr.forges.base import ForgeError, Issue
+from orchestr.forges.base import ForeignAddress, ForgeError, Issue
 from orchestr.forges.github_base import GitHubBase
 from orchestr.forges.github_remote import parse_remote_url
 
@@ -21,7 +21,7 @@ class GitHubIssues(GitHubBase):
         found = _ADDRESS.fullmatch(address.strip())
         slug = parse_remote_url(found[1]) if found else None
         if found is None or slug is None:
-            raise ForgeError(
+            raise ForeignAddress(
                 f"{address!r} is not the address of an issue at GitHub",
                 hint="https://github.com/OWNER/NAME/issues/1, or a file with the issue's text",
             )

@@ -17,8 +17,8 @@ from orchestr.forges.base import (
 )
 from orchestr.forges.github_api import RequestRefused
 from orchestr.forges.github_base import GitHubBase
-from orchestr.forges.github_rate_limit import wait_or_stop
 from orchestr.forges.github_remote import RepoSlug
+from orchestr.forges.rate_limit import wait_or_stop
 
 UNDER_WAY = 409  # the status of a second request for a merge
 MERGE_LOOKS = 300  # at a merge that GitHub carries out in the background

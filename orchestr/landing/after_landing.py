@@ -38,7 +38,7 @@ from orchestr.landing.repair import list_phases_from, perform_open_phases
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.events import EventKind
-from orchestr.state.results import ImplementRecord, PublishRecord
+from orchestr.state.results import HeadRecord, ImplementRecord, PublishRecord
 from orchestr.state.states import CellState
 
 Warn = Callable[[str], None]
@@ -165,7 +165,9 @@ def commit_target_merge(
     )
     if not move_branch(ctx, old, new, warn):
         return None
-    replace(done, head=new, tree=merged.tree).write(ctx.dir)
+    published = HeadRecord.read(ctx.dir)
+    lands = published.head if published is not None else None
+    replace(done, head=new, tree=merged.tree, lands=lands).write(ctx.dir)
     perform_open_phases(ctx, list_phases_after_update(ctx))
     return new
 

@@ -97,17 +97,6 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
     return "it is partial: something of it is red" if is_partial(ctx) else ""
 
 
-def list_cell_paths(ctx: CellContext) -> list[str]:
-    """What the head of a cell changes; nothing where git cannot say."""
-    head = HeadRecord.read(ctx.dir)
-    if head is None:
-        return []
-    try:
-        return ctx.repo.changed_paths(head.base, head.head)
-    except OrchestrError:
-        return []
-
-
 def changed_paths_of(ctx: CellContext, head: str) -> frozenset[str] | None:
     """The paths that a cell changes, where they may matter; None when git cannot say."""
     done = HeadRecord.read(ctx.dir)

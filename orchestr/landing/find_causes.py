@@ -13,7 +13,7 @@ from orchestr.cell.upstreams import list_all_upstreams
 from orchestr.cell.worktree.check_pool import locate_checkout_file
 from orchestr.checks.log_evidence import match_changed_paths
 from orchestr.landing.causes import Cause, choose_causes
-from orchestr.landing.changes import list_cell_paths
+from orchestr.landing.cell_paths import list_cell_paths
 from orchestr.landing.checks import CandidateVerdict
 from orchestr.landing.decide import heads_in_candidate
 from orchestr.landing.events import CandidateSpec

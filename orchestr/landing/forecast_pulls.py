@@ -62,7 +62,7 @@ def _make_heads(ctx: CellContext, lane: Lane, prs: Sequence[PullRequest]) -> lis
     """Those that have history in common with their target. Raises OrchestrError."""
     repo = ctx.repo
     missing = find_missing_objects(repo, [pr.head_sha for pr in prs], env=NO_LAZY_FETCH)
-    refs = [f"refs/pull/{pr.number}/head" for pr in prs if pr.head_sha in missing]
+    refs = [pr.head_ref for pr in prs if pr.head_sha in missing]
     if refs:
         repo.fetch("origin", *refs, locks=ctx.run.layout.locks_dir)
         missing = find_missing_objects(repo, sorted(missing), env=NO_LAZY_FETCH)

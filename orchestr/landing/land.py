@@ -35,7 +35,6 @@ from orchestr.landing.actions import (
     UpdateBranch,
     Verify,
 )
-from orchestr.landing.candidates import read_resolutions
 from orchestr.landing.causes import Blamed
 from orchestr.landing.checks import make_default_check
 from orchestr.landing.decide import decide_actions, is_doomed
@@ -54,10 +53,10 @@ from orchestr.landing.events import (
     Started,
     TargetSeen,
     Trouble,
-    Verified,
 )
 from orchestr.landing.evidence import rate_changes
 from orchestr.landing.finish_updates import finish_updates
+from orchestr.landing.gate_landing import hold_unready, intend_landing
 from orchestr.landing.hold_candidates import hold_known_candidates, release_candidates
 from orchestr.landing.journal import LandingJournal
 from orchestr.landing.move_target import choose_landing_method, move_target
@@ -66,6 +65,7 @@ from orchestr.landing.report import LandingOutcome, journal_blamed, journal_park
 from orchestr.landing.session import FORGE, PUSH, LandingSession
 from orchestr.landing.slow_work import find_slow_work
 from orchestr.landing.stop_lane import find_stop, look_at_targets
+from orchestr.landing.verify_landing import verify_landing
 from orchestr.process.back_off import try_until_available
 from orchestr.state.events import EventKind
 
@@ -156,7 +156,8 @@ class Lander(LandingSession):
         workers.kill_leftover_checks(self)
         groups = tuple(self._group_name(run) for run in self.runs)
         self.append(Started(groups))
-        offers = rate_changes(self, [o for run in self.runs for o in self._list_offers(run)])
+        offered = [offer for run in self.runs for offer in self._list_offers(run)]
+        offers = rate_changes(self, hold_unready(self, offered))
         lanes = dict.fromkeys([offer.change.lane for offer in offers])
         lanes |= dict.fromkeys(self.queue.intents)
         tips, stops = look_at_targets(self, [lane for lane in lanes if lane.target])
@@ -208,7 +209,8 @@ class Lander(LandingSession):
             case RepairChange():
                 return action.started
             case LandCandidate(spec, _, intended):
-                return intended and self.ways.get(spec.lane.repo) == FORGE
+                is_forge = self.ways.get(spec.lane.repo) == FORGE
+                return is_forge if intended else self.wait > 0
             case _:
                 return False
 
@@ -261,7 +263,9 @@ class Lander(LandingSession):
                 return climb.generate_files(self, action)
             case UpdateBranch():
                 return climb.update_branch(self, action)
-            case LandCandidate(spec, commit, _):
+            case LandCandidate(spec, commit, intended):
+                if not intended:
+                    return intend_landing(self, spec, commit)
                 return move_target(self, spec, commit)
             case _:
                 assert isinstance(action, RepairChange)
@@ -292,8 +296,8 @@ class Lander(LandingSession):
             self._leave_unevaluated(action, answer)
         elif isinstance(answer, OrchestrError):
             self.append(find_stop(self, action, answer, self._offered))
-        else:
-            self.append(answer)
+        elif not isinstance(answer, LandIntended) or action in decide_actions(self.queue):
+            self.append(answer)  # what another candidate has overtaken meanwhile is not begun
 
     def _leave_unevaluated(self, action: Action, error: NotEvaluated) -> None:
         """Leave what could not be checked where it is: the next landing asks for it again."""
@@ -324,13 +328,14 @@ class Lander(LandingSession):
             case MakeCandidate():
                 return [climb.make_candidate(self, action)]
             case LandCandidate(spec, commit, intended):
-                return [move_target(self, spec, commit) if intended else LandIntended(spec, commit)]
+                step = move_target if intended else intend_landing
+                return [step(self, spec, commit)]
             case RepairChange(key, trouble, number, detail, _):
                 return [RepairStarted(key, trouble, number, detail)]
             case Retarget(key):
                 return self._try_action(action, lambda: self._retarget_dependents(key))
             case Verify(key):
-                return self._try_action(action, lambda: self._verify_landing(key))
+                return self._try_action(action, lambda: verify_landing(self, key))
             case RecordEvent(event):
                 return [event]
             case CheckCandidate() | Generate() | UpdateBranch():
@@ -368,28 +373,6 @@ class Lander(LandingSession):
                 offers = [o for o in self._list_offers(ctx.run) if o.change.key == dep.key]
                 found += rate_changes(self, offers)
         return [*found, Retargeted(key)]
-
-    def _verify_landing(self, key: str) -> list[Event]:
-        item = self.queue.items[key]
-        change = item.change
-        ctx = self.cell_context(change.reverts or key)
-        kind = EventKind.LAND_UNDONE if change.reverts else EventKind.LAND_DONE
-        is_recorded = any(
-            e.kind is kind and e.cell == ctx.cell.name and e.data.get("commit") == item.after
-            for e in ctx.run.journal.read()
-        )
-        resolved = read_resolutions(ctx.repo, item.before, item.after) if item.before else ()
-        if not is_recorded:
-            ctx.emit(kind, target=change.lane.target, commit=item.after, before=item.before,
-                     head=change.head, resolved=list(resolved))  # fmt: skip
-        if change.reverts:
-            return [Verified(key)]
-        if key in self.fresh:
-            self.resolved[key] = resolved
-        pr = after_landing.confirm_merged(ctx, self.warn)
-        climb.keep_resolutions(ctx, item, resolved, pr, self.warn)
-        after_landing.tidy_landed_cell(ctx, change.head, self.warn)
-        return [Verified(key, str(pr.state) if pr is not None else "no pull request")]
 
     def _group_name(self, run: FeatureRun) -> str:
         return f"{run.feature.name}~rollback" if self.undo else run.feature.name

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from orchestr.cell.context import CellContext
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.phases.run_phase import phase_module, run_phase
+from orchestr.cell.worktree.landing_request import EVIDENCE, PROVEN
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.resolved_files import ResolvedFile, write_resolved_files
 from orchestr.codec import replace
@@ -27,9 +28,7 @@ from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
 from orchestr.state.results import CHECKS, IMPLEMENT, OWN, REVIEW, ImplementRecord, WorktreeMarker
 
-EVIDENCE = "landing.md"  # read by `orchestr.cell.worktree.prepare_branch` for the prompt
 RECORD = "landing.toml"
-PROVEN = "landing-proven"  # the results that a repair puts aside
 PROOFS = (IMPLEMENT, CHECKS, REVIEW)
 
 

@@ -13,6 +13,7 @@ from orchestr.landing.lane import Lane
 from orchestr.landing.queue import find_obstacle
 from orchestr.landing.queue_item import QueueItem
 from orchestr.landing.repair import restore_proven_head
+from orchestr.landing.requirements import FORGE_WANTS
 from orchestr.landing.rung import UNSEEN
 from orchestr.landing.session import LandingSession
 from orchestr.state.cell_state import asks_for_approval
@@ -69,6 +70,8 @@ def outcome_of_item(session: LandingSession, item: QueueItem) -> ChangeOutcome:
                 hint = f"orchestr approve {_asking_cell(ctx).name}, then {hint}"
             elif change.hold == IGNORED:
                 hint = f"orchestr ignore --undo {ctx.name}, then {hint}"
+            elif change.hold.startswith(FORGE_WANTS):
+                hint = "; ".join(suggest_at_forge(name, change.hold, end.link))
             if item.undone and item.undone == change.head:
                 hint = (
                     f"orchestr land {name} --again (as it was), "
@@ -136,6 +139,8 @@ def suggest_commands(
     ctx = session.cell_context(change.reverts or change.key)
     name = ctx.run.feature.name
     cause = cause or item.cause
+    if item.detail.startswith(FORGE_WANTS):
+        return suggest_at_forge(name, item.detail, _pull_request_link(session, change))
     if change.reverts:
         return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
     if (trouble or item.trouble) is Trouble.APPROVAL:
@@ -159,6 +164,19 @@ def suggest_commands(
         more = f"give the cell `checks:` or [repos.{repo}] land_checks, and orchestr land {name} "
         found.append(f"{more}resolves it by itself where they are green")
     return found
+
+
+def suggest_at_forge(feature: str, reason: str, link: str) -> list[str]:
+    """What a person does about what the forge wants still, by the reason (`describe_unmet`)."""
+    found = []
+    if "still at work" in reason or "not reported yet" in reason or "has reported" in reason:
+        found.append(f"orchestr land {feature} --wait 30m waits for what is pending")
+    if "red: " in reason:
+        found.append(f"orchestr follow {feature} --once repairs what is red")
+    if any(word in reason for word in ("approval: ", "conversations: ", "codeowners: ")):
+        found.append(f"a person answers at {link}, then: orchestr land {feature}")
+    found = found or [f"orchestr land {feature}"]
+    return [*found, f"in spite of it: orchestr land {feature} --allow-red"]
 
 
 def _suggest_work(ctx: CellContext, feature: str) -> str:

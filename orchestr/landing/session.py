@@ -18,6 +18,7 @@ from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.actions import Action, CheckCandidate
 from orchestr.landing.checks import Check
 from orchestr.landing.events import Event, QueueRules
+from orchestr.landing.forge_gate import Allowed, ForgeGate
 from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue
 from orchestr.settings.repo_paths import repo_path
@@ -38,7 +39,8 @@ class LandingSession:
     candidate. ``listener`` sees every event after the book has it, ``on_slow`` what is waited for
     longer than some seconds. ``undo``: roll back instead.
     ``again``: what was rolled back lands once more.
-    ``allowed_red``: features that land although their cross checks are red.
+    ``allowed_red``: features that land although their cross checks are red; ``lacking``: what
+    pull requests may lack at the forge. ``wait``: seconds for checks that are pending there.
     """
 
     runs: Sequence[FeatureRun]
@@ -50,6 +52,9 @@ class LandingSession:
     strategy: str | None = None
     again: bool = False
     allowed_red: frozenset[str] = frozenset()
+    lacking: Allowed = frozenset()
+    wait: float = 0.0
+    gate: ForgeGate = field(default_factory=ForgeGate)
     queue: Queue = field(init=False)
     ways: dict[str, str] = field(default_factory=dict)  # how each repository's target is moved
     fresh: set[str] = field(default_factory=set)  # keys of what landed in this process

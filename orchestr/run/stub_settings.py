@@ -62,15 +62,15 @@ def make_stub_settings(
         for name, table in found.get("agents", {}).items()
     }
     forge = found.get("forge", {})
-    dropped = ("program", "patience") if forge.get("kind", "local") == "local" else (
-        "program", "patience", "ci")  # fmt: skip
+    dropped = ("program", "patience", "url") if forge.get("kind", "local") == "local" else (
+        "program", "patience", "url", "ci")  # fmt: skip
     found["forge"] = {k: v for k, v in forge.items() if k not in dropped} | {"kind": "local"}
     found.get("landing", {}).pop("land", None)  # how a target moves at a real forge
     return found
 
 
 def _make_repo(table: Mapping[str, Any], place: str) -> dict[str, Any]:
-    mine = {k: v for k, v in table.items() if k not in ("url", "create", "land")}
+    mine = {k: v for k, v in table.items() if k not in ("url", "create", "land", "forge")}
     if "trailers" in mine:  # instead of the workspace's
         mine["trailers"] = [*mine["trailers"], TRAILER]
     return {**mine, "path": place}

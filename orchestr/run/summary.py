@@ -48,7 +48,10 @@ def _next_steps(
     run = goals[0].run
     name = run.feature.name
     shown = display_path(run.layout.forge_dir, run.layout.root)
-    where = FORGE_KINDS.load(run.settings.forge.kind).where.format(forge_dir=shown)
+    forge, repos = run.settings.forge.kind, {cell.repo for cell in run.feature.cells}
+    kinds = dict.fromkeys(run.settings.repo_settings(name).forge or forge for name in repos)
+    told = dict.fromkeys(FORGE_KINDS.load(kind).where for kind in kinds or (forge,))
+    where = "\n".join(told).format(forge_dir=shown)
     links = [
         status.pull_request(cell)
         for goal, status in zip(goals, found, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from orchestr.errors import OrchestrError
 from orchestr.settings.kinds import AGENT_KINDS
@@ -14,7 +15,32 @@ from orchestr.spec.agent_options import NO_OPTIONS, ROUNDS, AgentOptions
 from orchestr.spec.field_types import quote_value, suggest_name
 
 Fault = tuple[tuple[str, ...], str, str | None]  # path within the table, message, hint
+# Keys of an agent that only some kinds have (`AgentKind.keys`), and what to do instead.
+ONLY = {
+    "run": "its program is `program`, further words are `args`",
+    "program": "the program is the first word of `run`",
+    "sandbox": "only codex has a sandbox of its own",
+}
 _SERVER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+def list_kind_faults(raw: Mapping[str, Any], kind: str) -> Iterator[Fault]:
+    """Keys of an agent's table that its kind cannot do without, or cannot do anything with."""
+    try:
+        declared = AGENT_KINDS.load(kind)
+    except OrchestrError as error:
+        yield ("kind",), error.message, error.hint
+        return
+    for key in declared.required:
+        if not raw.get(key):
+            hint = 'like run = ["python3", "tools/agent.py"]' if key == "run" else None
+            yield (), f"`{key}` is required for kind `{kind}`", hint
+    for key, why in ONLY.items():
+        if key in raw and key not in declared.keys:
+            yield (key,), f"kind `{kind}` has no `{key}`", why
+    if ("price_input_usd" in raw) != ("price_output_usd" in raw):
+        what = "a price table needs `price_input_usd` and `price_output_usd`"
+        yield (), what, "dollars per million tokens"
 
 
 def list_server_faults(server: McpServer) -> Iterator[Fault]:

@@ -256,6 +256,7 @@ def _convert_generated(value: Any) -> tuple[GeneratedFiles, ...]:
 RUNGS = ("recorded", "regenerate", "structure", "union")
 
 STRATEGIES = ("merge", "squash", "rebase", "fast-forward")
+REQUIREMENTS = ("checks", "approval", "conversations", "codeowners")
 NEWS = ("done", "failed", "waiting", "approval")
 
 
@@ -380,6 +381,7 @@ InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
 PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
 Generated = Annotated[tuple[GeneratedFiles, ...], Key(_convert_generated)]
 Rungs = Annotated[tuple[str, ...], Key(_some_of("rung", RUNGS))]
+Requirements = Annotated[tuple[str, ...], Key(_some_of("requirement", REQUIREMENTS))]
 Environment = Annotated[Mapping[str, str], Key(_convert_environment)]
 Flag = Annotated[bool, Key(_convert_flag)]
 Duration = Annotated[float, Key(field_types.parse_duration, plain=True)]

@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
-from orchestr.settings.agent_checks import Fault, list_option_faults, list_server_faults
+from orchestr.settings.agent_checks import (
+    Fault,
+    list_kind_faults,
+    list_option_faults,
+    list_server_faults,
+)
+from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
-from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.kinds import FORGE_KINDS
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.machine_records import (
     CheckSettings,
     McpServer,
@@ -30,8 +37,6 @@ from orchestr.settings.machine_records import (
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
-    ForgeSettings,
-    LandingSettings,
     LimitSettings,
     RepoSettings,
     Settings,
@@ -44,12 +49,8 @@ from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_na
 from orchestr.spec.own_phases import OwnPhase, make_phase
 
 FILE = "orchestr.toml"
-# Keys of an agent that only some kinds have (`AgentKind.keys`), and what to do instead.
-ONLY = {
-    "run": "its program is `program`, further words are `args`",
-    "program": "the program is the first word of `run`",
-    "sandbox": "only codex has a sandbox of its own",
-}
+# Keys of `[forge]` that only some kinds have (`ForgeKind.keys`), and one that has it.
+FORGE_KEYS = {"program": "github", "patience": "github", "ci": "local", "url": "gitlab"}
 PREFIX = "ORCHESTR_SET_"
 
 
@@ -114,7 +115,7 @@ class _SettingsLoader:
         agents, default = self._load_agents(raw.get("agents", {}), servers)
         phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
-        forge = self._load_forge(raw.get("forge", {}))
+        forge = self._load_forge(raw.get("forge", {}), [repo.forge for repo in repos.values()])
         checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
         ports = self._load_ports(raw.get("ports", {}))
         landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
@@ -297,7 +298,7 @@ class _SettingsLoader:
             return None
         if "kind" not in given:
             return None
-        self._check_agent(here, raw, str(given["kind"]))
+        self._add_faults(here, list_kind_faults(raw, str(given["kind"])))
         agent = AgentSettings(name, **given)
         if agent.retry_max < agent.retry_after:
             why = "is less than `retry_after`"
@@ -306,34 +307,19 @@ class _SettingsLoader:
             )
         return agent
 
-    def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
-        """Keys that this kind of agent cannot do without, or cannot do anything with."""
-        try:
-            declared = AGENT_KINDS.load(kind)
-        except OrchestrError as error:
-            self._add_problem((*here, "kind"), error.message, error.hint)
-            return
-        for key in declared.required:
-            if not raw.get(key):
-                hint = 'like run = ["python3", "tools/agent.py"]' if key == "run" else None
-                self._add_problem(here, f"`{key}` is required for kind `{kind}`", hint)
-        for key, hint in ONLY.items():
-            if key in raw and key not in declared.keys:
-                self._add_problem((*here, key), f"kind `{kind}` has no `{key}`", hint)
-        if ("price_input_usd" in raw) != ("price_output_usd" in raw):
-            why = "a price table needs `price_input_usd` and `price_output_usd`"
-            self._add_problem(here, why, "dollars per million tokens")
-
-    def _load_forge(self, raw: Any) -> ForgeSettings:
+    def _load_forge(self, raw: Any, of_repos: Sequence[str | None]) -> ForgeSettings:
+        """The table; a key of one kind is allowed when any repository's forge is of it."""
         given = self._convert_section("forge", raw)
         kind = str(given.get("kind", "local"))
-        try:
-            declared = FORGE_KINDS.load(kind)
-        except OrchestrError as error:
-            self._add_problem(("forge", "kind"), error.message, error.hint)
-            return ForgeSettings(**given)
-        for key, of in (("program", "github"), ("patience", "github"), ("ci", "local")):
-            if key in given and key not in declared.keys:
+        allowed: set[str] = set()
+        for name in {kind, *of_repos} - {None}:
+            try:
+                allowed |= set(FORGE_KINDS.load(str(name)).keys)
+            except OrchestrError as error:
+                self._add_problem(("forge", "kind"), error.message, error.hint)
+                return ForgeSettings(**given)
+        for key, of in FORGE_KEYS.items():
+            if key in given and key not in allowed:
                 hint = f'it is for kind = "{of}"'
                 self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
         return ForgeSettings(**given)

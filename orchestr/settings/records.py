@@ -13,7 +13,9 @@ from types import MappingProxyType
 from typing import Annotated
 
 from orchestr.settings import keys
+from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
+from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.machine_records import (
     CheckSettings,
     McpServer,
@@ -70,6 +72,13 @@ class RepoSettings:
     path: Annotated[Path | None, keys.path_key(), Doc("where this repository lies", "../app")] = (
         None
     )
+    remote: Annotated[keys.Word, Doc("the remote where branches are pushed to", "company")] = (
+        "origin"
+    )
+    upstream: Annotated[
+        keys.Word | None,
+        Doc("where `remote` is a fork: the remote where pull requests open", "upstream"),
+    ] = None
     url: Annotated[
         keys.CloneAddress | None,
         Doc("clone it from here, once, when it is needed", "https://github.com/my-org/app"),
@@ -116,6 +125,13 @@ class RepoSettings:
     ] = None
     land: Annotated[
         keys.Land | None, Doc("how a target moves; default: `landing.land`", "push")
+    ] = None
+    land_requires: Annotated[
+        keys.Requirements | None,
+        Doc("what its pull requests must have; default: `landing.land_requires`", ["checks"]),
+    ] = None
+    forge: Annotated[
+        keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
     ] = None
     generated: Annotated[
         keys.Generated,
@@ -293,66 +309,6 @@ class LimitSettings:
     disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
         None
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ForgeSettings:
-    """Where pull requests live, and whether they start as drafts."""
-
-    kind: Annotated[keys.ForgeKindName, Doc("where pull requests live", "github")] = "local"
-    draft: Annotated[keys.Flag, Doc("whether pull requests start as drafts")] = True
-    program: Annotated[
-        keys.Text | None, Doc("the client of kind `github`; default: `gh`", "gh")
-    ] = None
-    patience: Annotated[
-        keys.Duration, Doc("how long one request to `github` may wait for an answer", "5m")
-    ] = 300.0
-    ci: Annotated[
-        keys.Text | None, Doc("of kind `local`: run in a checkout of each pushed head", "sh ci.sh")
-    ] = None
-    labels: Annotated[keys.Texts, Doc("every pull request gets these labels", ["agents"])] = ()
-    reviewers: Annotated[
-        keys.Texts, Doc("who is asked to review every pull request", ["my-org/sdk-team"])
-    ] = ()
-    assignees: Annotated[
-        keys.Texts, Doc("who every pull request is assigned to", ["my-login"])
-    ] = ()
-    milestone: Annotated[keys.Text | None, Doc("the milestone of every pull request", "v2")] = None
-
-
-@dataclass(frozen=True, slots=True)
-class LandingSettings:
-    """How the merge queue works (docs/landing.md)."""
-
-    strategy: Annotated[keys.Strategy, Doc("how changes land")] = "merge"
-    land: Annotated[keys.Land | None, Doc("how a target moves; default: by the forge", "push")] = (
-        None
-    )
-    window: Annotated[int, keys.count(1, 100), Doc("candidates checked at once, at the start")] = 20
-    floor: Annotated[int, keys.count(1, 100), Doc("the fewest candidates checked at once")] = 3
-    batch: Annotated[
-        int,
-        keys.count(1, 100, auto=True),
-        Doc("changes in one candidate; `auto`: as many as pay", "auto"),
-    ] = 0
-    jobs: Annotated[int, keys.count(1, 100), Doc("checks at once")] = 2
-    repairs: Annotated[
-        int,
-        keys.count(0, 10),
-        Doc("attempts of a cell's agent to repair a conflict or a red check"),
-    ] = 2
-    disjoint: Annotated[
-        keys.Flag, Doc("changes of different paths are not checked on each other")
-    ] = False
-    rungs: Annotated[
-        keys.Rungs,
-        Doc(
-            "what resolves a conflict before an agent is asked; `[]`: nothing",
-            ["recorded", "union"],
-        ),
-    ] = keys.RUNGS
-    delete_branches: Annotated[keys.Flag, Doc("delete branches that have landed")] = False
-    keep_worktrees: Annotated[keys.Flag, Doc("keep the worktrees of what has landed")] = False
 
 
 @dataclass(frozen=True, slots=True)

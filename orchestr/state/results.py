@@ -120,6 +120,7 @@ class ImplementRecord(Record, frozen=True):
     reason: str = ""  # of `no_change_needed`
     anchor: str = ""  # set after a fresh start that left the old head behind, see `HeadRecord`
     first: str | None = None  # the author's own head, where phases of one's own came after it
+    lands: str | None = None  # the published head to which it brings its target, and nothing else
 
     @property
     def origin(self) -> str:
@@ -251,7 +252,9 @@ class HeadRecord(Record, frozen=True):
     ``anchor`` is the first head after a fresh start that does not contain the old one: `tree`
     names it too, so that dependents rerun even when the tree is the old one: what they were built
     on is gone from the branch. It stays the same as the head grows, so that equal trees stay equal
-    products.
+    products. ``stands_for`` are products before it that lacked only what its target had by then:
+    what was built on one of them is checked on top of this one as it lands, and needs no agent
+    again.
     """
 
     head: str
@@ -260,11 +263,28 @@ class HeadRecord(Record, frozen=True):
     branch: str
     outcome: ImplementOutcome
     anchor: str = ""
+    stands_for: tuple[str, ...] | None = None
+
+    @property
+    def product(self) -> str:
+        """What `tree` says of it."""
+        return f"{self.tree} {self.anchor}" if self.anchor else self.tree
+
+    def following(self, old: HeadRecord | None, lands: str | None) -> HeadRecord:
+        """This head with the products that it stands for, after ``old``; ``lands``: see
+        `ImplementRecord`."""
+        if old is None:
+            return self
+        if old.product == self.product:
+            return replace(self, stands_for=old.stands_for)
+        if lands is None or lands != old.head:
+            return self
+        former = dict.fromkeys((*(old.stands_for or ()), old.product))
+        return replace(self, stands_for=tuple(former))
 
     def write(self, folder: Path) -> None:
         write_sealed(folder, HEAD, self)
-        product = f"{self.tree} {self.anchor}" if self.anchor else self.tree
-        write_if_changed(folder / TREE, f"{product}\n".encode())
+        write_if_changed(folder / TREE, f"{self.product}\n".encode())
 
     @classmethod
     def read(cls, folder: Path) -> HeadRecord | None:

@@ -18,12 +18,18 @@ def test_nothing_gets_through_unnoticed_but_what_is_documented(wall: str) -> Non
     why = tool.explain_unusable(wall)
     if why is not None:
         pytest.skip(why)
-    results = run_attempts(tool, wall, ATTEMPTS)
-    found = {one.attempt.name: one.verdict for one in results}
-    assert [name for name, verdict in found.items() if verdict is Verdict.IDLE] == []
-    through = {name for name, verdict in found.items() if verdict is Verdict.NOT}
+    results = {one.attempt.name: one for one in run_attempts(tool, wall, ATTEMPTS)}
+    idle = [name for name, one in results.items() if one.verdict is Verdict.IDLE]
+    assert idle == []
     documented = set(UNNOTICED[wall])
+    through = {name for name, one in results.items() if one.verdict is Verdict.NOT}
     assert through - documented == set()
-    assert documented - through - DEPENDING == set(), (
+    held = documented - through - DEPENDING
+    if (
+        held
+    ):  # on a busy machine a report of something else may fall into its cell: once more, alone
+        again = run_attempts(tool, wall, [results[name].attempt for name in sorted(held)])
+        held -= {one.attempt.name for one in again if one.verdict is Verdict.NOT}
+    assert {name: results[name].reports for name in held} == {}, (
         "take them out of benchmarks/escape/unnoticed.py"
     )

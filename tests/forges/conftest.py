@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.forges import github_rate_limit
+from orchestr.forges import rate_limit
 
 from .github_stub import GitHub
 
@@ -18,5 +18,5 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     with GitHub(tmp_path) as stub:
         for name, value in stub.env().items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(github_rate_limit, "_LANES", {})
+        monkeypatch.setattr(rate_limit, "_LANES", {})
         yield stub

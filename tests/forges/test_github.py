@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_rate_limit
+from orchestr.forges import rate_limit
 from orchestr.forges.answers import strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoRef
 from orchestr.forges.github import GitHubForge
 from orchestr.forges.github_query import build_branches_query
-from orchestr.forges.github_rate_limit import RequestPacer
-from tests.forges.contract import ForgeContract, World, git
+from orchestr.forges.rate_limit import RequestPacer
+from orchestr.testing.forge_contract import ForgeContract, World, git
 from tests.forges.github_stub import GH, HOST, NO_GH, TOKEN, GitHub
 
 pytestmark = pytest.mark.skipif(GH is None, reason=NO_GH)
@@ -85,7 +85,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """Waits of the lane cost nothing."""
     time = Time()
     lane = RequestPacer(HOST, 300, clock=time.clock, wait=time.wait)
-    monkeypatch.setattr(github_rate_limit, "_LANES", {HOST: lane})
+    monkeypatch.setattr(rate_limit, "_LANES", {HOST: lane})
     return time
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestr.forges import github_follow, github_merge, github_rate_limit
+from orchestr.forges import github_follow, github_merge, rate_limit
 from orchestr.forges.answers import answer_marker, strip_said
 from orchestr.forges.base import ForgeAway, ForgeError, PRState
 from orchestr.forges.followed import (
@@ -21,8 +21,9 @@ from orchestr.forges.followed import (
     Verdict,
 )
 from orchestr.forges.github import GitHubForge
-from tests.forges.contract import git
-from tests.forges.contract_follow import FollowContract, FollowWorld, Said
+from orchestr.testing.follow_contract import FollowContract
+from orchestr.testing.follow_world import FollowWorld, Said
+from orchestr.testing.forge_contract import git
 from tests.forges.github_stub import GH, HOST, NO_GH, GitHub
 
 pytestmark = pytest.mark.skipif(GH is None, reason=NO_GH)
@@ -47,7 +48,7 @@ class GitHubFollowWorld(FollowWorld):
         github.add(SLUG, self.origin, self.clone)
         self.forge = GitHubForge(patience=PATIENCE)
 
-    # --- as in `tests.forges.contract` ---------------------------------------------------------
+    # --- as in the contract of every forge --------------------------------------------------
 
     def close(self, number: int) -> None:
         self.close_as(number, "rita")
@@ -168,7 +169,7 @@ def test_a_query_that_is_too_large_for_github_is_halved(
     github.fail(403, headers={"Retry-After": "999"}, body=BUSY)
     with pytest.raises(ForgeAway, match="no more requests"):
         world.forge.read_facts(keys)
-    github_rate_limit._LANES.clear()  # time goes by
+    rate_limit._LANES.clear()  # time goes by
     github.forget_counts()
     world.forge.read_facts(keys)
     assert github.requests == {"graphql": 1}, "a limit says nothing of the size"
@@ -567,8 +568,8 @@ def test_every_call_may_fail_once_and_nothing_is_done_twice(
     world: GitHubFollowWorld, github: GitHub, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
 ) -> None:
     """What raises because nobody knows whether it was done is done by the same call again."""
-    lane = github_rate_limit.RequestPacer(HOST, 300, wait=lambda _seconds, _stop: False)
-    monkeypatch.setattr(github_rate_limit, "_LANES", {HOST: lane})
+    lane = rate_limit.RequestPacer(HOST, 300, wait=lambda _seconds, _stop: False)
+    monkeypatch.setattr(rate_limit, "_LANES", {HOST: lane})
     github.milestones = ["m1"]
     forge, repo = world.forge, world.repo
     sha = world.branch("one", "a")

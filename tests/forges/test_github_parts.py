@@ -30,9 +30,9 @@ from orchestr.forges.github_query import (
     build_branches_query,
     build_rights_query,
 )
-from orchestr.forges.github_rate_limit import RequestPacer, Retry
 from orchestr.forges.github_remote import RepoSlug, parse_remote_url
 from orchestr.forges.github_said import GENERAL, IN_THREAD
+from orchestr.forges.rate_limit import RequestPacer, Retry
 
 EXCERPT = Path(__file__).parent / "github_stub" / "schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema

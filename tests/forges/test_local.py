@@ -8,7 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,10 +18,9 @@ from orchestr.forges.base import ForgeAway, ForgeError, PRExists, PRState, RepoR
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_origin import local_path, pull_ref
 from orchestr.git.repo import Repo
-from orchestr.settings.records import ForgeSettings, WorkspaceSettings
-
-from .contract import ForgeContract, World, git
-from .killed_at import is_killed_at
+from orchestr.settings.records import ForgeSettings, RepoSettings, WorkspaceSettings
+from orchestr.testing.forge_contract import ForgeContract, World, git
+from orchestr.testing.killed_at import is_killed_at
 
 # What looks at an origin: over a transport, or into its folder.
 LOOKS = ("ls-remote", "for-each-ref", "fetch", "push")
@@ -349,6 +348,7 @@ def test_a_folder_that_cannot_be_made_is_told_to_doctor(tmp_path: Path) -> None:
 def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
     class Some:
         forge = ForgeSettings()
+        repos: ClassVar[dict[str, RepoSettings]] = {}
         workspace = WorkspaceSettings(*[tmp_path] * 5)
 
     forge = make_forge(Some())  # type: ignore[arg-type]

@@ -19,9 +19,10 @@ from orchestr.forges.followed import (
 )
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_ci import LocalCi
+from orchestr.testing.follow_contract import FollowContract
+from orchestr.testing.follow_world import FollowWorld, Said
+from orchestr.testing.forge_contract import git
 
-from .contract import git
-from .contract_follow import FollowContract, FollowWorld, Said
 from .test_local import LocalWorld, killed_at
 
 

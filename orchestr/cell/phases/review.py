@@ -182,7 +182,8 @@ def make_agreed_head(ctx: CellContext, done: ImplementRecord, head: str) -> Head
         tree = ctx.repo.resolve_tree(head)
         if outcome is ImplementOutcome.NO_CHANGE_NEEDED:
             outcome = ImplementOutcome.CHANGED
-    return HeadRecord(head, tree, done.base, ctx.cell.branch, outcome, done.anchor)
+    agreed = HeadRecord(head, tree, done.base, ctx.cell.branch, outcome, done.anchor)
+    return agreed.following(HeadRecord.read(ctx.dir), done.lands)
 
 
 def review_until_accepted(

@@ -22,6 +22,7 @@ from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.claim import claim_branch
 from orchestr.cell.record import CellRecord, Decision
+from orchestr.cell.upstreams import stands_for
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
 from orchestr.cell.worktree.setup import set_up_worktree
 from orchestr.codec import replace as replace_record
@@ -68,6 +69,7 @@ class WorktreeInputs:
     only_renamed: bool = False
     renamed_base: str | None = None
     former_names: Mapping[str, str] = field(default_factory=dict)  # of upstreams that were renamed
+    standing: Mapping[str, str] = field(default_factory=dict)  # those of the marker that still do
 
     @property
     def missing_upstream(self) -> str | None:
@@ -76,8 +78,13 @@ class WorktreeInputs:
 
     @property
     def known_trees(self) -> dict[str, str]:
-        """The trees for the marker."""
+        """The trees for a marker of something new."""
         return {name: tree for name, tree in self.trees.items() if tree is not None}
+
+    @property
+    def kept_trees(self) -> dict[str, str]:
+        """The trees for the marker of what is not built again."""
+        return {**self.known_trees, **self.standing}
 
 
 def decide(record: CellRecord, inputs: WorktreeInputs) -> Decision[WorktreeStep]:
@@ -108,11 +115,11 @@ def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
         return f"its branch {marker.branch} has another name in the spec"
     if marker.phase != inputs.key:
         return "repository, branch, base or set-up changed"
-    known = {inputs.former_names.get(name, name): tree for name, tree in marker.upstreams.items()}
+    known = rename_upstreams(marker.upstreams, inputs.former_names)
     for name, tree in inputs.trees.items():
         if tree is None:
             return f"upstream {name} has no result yet"
-        if known.get(name) != tree:
+        if known.get(name) != inputs.kept_trees[name]:
             return f"upstream {name} has another tree"
     if set(known) != set(inputs.trees):
         return "its upstreams changed"
@@ -125,17 +132,26 @@ def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
 
 def read_inputs(ctx: CellContext, record: CellRecord) -> WorktreeInputs:
     """The inputs of `decide`, by files alone."""
-    marker = record.marker
+    marker, ups = record.marker, ctx.upstreams()
+    former_names = {up.cell.was: up.cell.name for up in ups if up.cell.was}
+    known = {} if marker is None else rename_upstreams(marker.upstreams, former_names)
     return WorktreeInputs(
         phase_digest(ctx, Phase.WORKTREE),
-        {up.cell.name: read_tree(up.dir) for up in ctx.upstreams()},
+        {up.cell.name: read_tree(up.dir) for up in ups},
         is_push=ctx.cell.action is Action.PUSH,
         track_base=ctx.cell.track_base,
         ignore_deps=ctx.run.overrides.ignore_deps,
         only_renamed=marker is not None and is_only_renamed(ctx, marker),
         renamed_base=None if marker is None else find_renamed_base(ctx, marker),
-        former_names={up.cell.was: up.cell.name for up in ctx.upstreams() if up.cell.was},
-    )
+        former_names=former_names,
+        standing={up.cell.name: known[up.cell.name] for up in ups
+                  if up.cell.name in known and stands_for(up, known[up.cell.name])},
+    )  # fmt: skip
+
+
+def rename_upstreams(trees: Mapping[str, str], former_names: Mapping[str, str]) -> dict[str, str]:
+    """The trees of a marker by the names that its upstreams have now."""
+    return {former_names.get(name, name): tree for name, tree in trees.items()}
 
 
 def is_only_renamed(ctx: CellContext, marker: WorktreeMarker) -> bool:
@@ -233,7 +249,8 @@ def _make_worktree(
     """The worktree on the cell's branch, from the base; then the marker, if that is another."""
     base_ref, newest_base = choose_base(ctx, old)
     base = claim_branch(ctx, old, newest_base)
-    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, inputs.known_trees, inputs.key)
+    trees = inputs.kept_trees if why is None else inputs.known_trees
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, trees, inputs.key)
     if old is not None and old.branch != marker.branch:
         ctx.run.registry.release(ctx.key)
     if not ensure_worktree(ctx, marker):
@@ -261,7 +278,7 @@ def _record_checkout(
     base = ctx.repo.merge_base(tip, head)
     if base is None:
         raise ctx.fail(f"branch {ctx.cell.branch} has no commit in common with {base_ref}")
-    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, inputs.known_trees, inputs.key)
+    marker = WorktreeMarker(ctx.cell.branch, base, base_ref, inputs.kept_trees, inputs.key)
     if marker == old:
         return PhaseResult.up_to_date()
     marker.write(ctx.dir)

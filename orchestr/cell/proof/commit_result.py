@@ -12,6 +12,7 @@ from orchestr.cell.proof.verify_commits import find_wholesale_deletion
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.branch_guard import AFTER
 from orchestr.cell.worktree.discard import put_worktree
+from orchestr.cell.worktree.landing_request import find_landing_head
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.salvage import attempt_ref
 from orchestr.cell.worktree.signing import warn_of_slow_commit
@@ -103,6 +104,7 @@ def prove_attempt(
         ImplementOutcome.CHANGED,
         attempt.number,
         anchor=anchor,
+        lands=find_landing_head(ctx, attempt),
     )
 
 

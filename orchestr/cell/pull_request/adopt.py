@@ -109,7 +109,7 @@ def fetch_pr_head(ctx: CellContext, pr: PullRequest) -> CommitId:
     """The commit of a pull request, fetched when it is not here."""
     found = ctx.repo.resolve_commit(pr.head_sha)
     if found is None:
-        for ref in (f"refs/pull/{pr.number}/head", f"refs/heads/{pr.head}"):
+        for ref in (pr.head_ref, f"refs/heads/{pr.head}"):
             try:
                 ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
             except MachineFault:

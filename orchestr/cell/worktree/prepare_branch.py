@@ -11,6 +11,7 @@ from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree import commit_style
 from orchestr.cell.worktree.damage import restore_missing_files
 from orchestr.cell.worktree.discard import put_worktree
+from orchestr.cell.worktree.landing_request import EVIDENCE
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.cell.worktree.person_changes import (
     begin_change,
@@ -55,7 +56,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
     if head == before and not killed:
         attempts.end_preparation(ctx.dir)
     notes = notes or leftover_notes(ctx)
-    evidence = ctx.dir / "landing.md"  # of the merge queue, see `orchestr.landing.repair`
+    evidence = ctx.dir / EVIDENCE
     if evidence.exists():
         notes.append(evidence.read_text(encoding="utf-8"))
     return head, "\n".join(notes)

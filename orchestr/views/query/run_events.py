@@ -22,7 +22,7 @@ from orchestr.state.event_details import (
 )
 from orchestr.state.events import Event, EventKind
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
-from orchestr.state.landing_details import LandUpdate, LandWaits
+from orchestr.state.landing_details import LandAllowed, LandUpdate, LandWaits
 from orchestr.state.landing_transitions import describe_resolved
 from orchestr.state.spans import parse_time
 from orchestr.state.timeline import Span, SpanKind, Timeline
@@ -109,6 +109,8 @@ def _describe_action(event: Event) -> str:
             return moved + describe_resolved(done)
         case LandUndone(target=target, commit=commit):
             return f"reverted on {target}, at {(commit or '')[:10]}"
+        case LandAllowed(reason=reason, user=user):
+            return f"{user or 'a person'} let it land in spite of: {reason or ''}"
         case LandUpdate(new=new):
             return f"took the moved target into its branch, at {(new or '')[:10]}"
         case FollowAnswered(thread=thread, commit=commit):

@@ -189,7 +189,6 @@ class GraphDoor(People):
         if sha is None:
             return None
         shown = pull["head_sha"] if pull is not None else sha
-        strict = name in self.strict
 
         def compare(_info: Any, headRef: str) -> Value:
             head = self.heads(slug)[headRef]
@@ -199,20 +198,40 @@ class GraphDoor(People):
                     "baseTarget": self._commit(slug, sha),
                     "headTarget": self._commit(slug, head)}  # fmt: skip
 
-        rule = {"__typename": "RequiredStatusChecksParameters",
-                "strictRequiredStatusChecksPolicy": True}  # fmt: skip
-        rules = [{"id": "RULE", "parameters": rule}] if strict and self.by_ruleset else []
-        protection = {"id": "BPR", "requiresStrictStatusChecks": strict}
+        protection, rules = self._rules_of(name)
         return {
             "id": f"REF_{name}",
             "name": name,
             "target": self._commit(slug, shown, pull),
             "compare": compare,
             "branchProtectionRule": lambda _info: self._shown_field(
-                "branchProtectionRule", None if self.by_ruleset else protection
+                "branchProtectionRule", protection
             ),
             "rules": lists(rules, dict),
         }
+
+    def _rules_of(self, name: str) -> tuple[Value | None, list[Value]]:
+        """What protects a branch: a rule, or (`by_ruleset`) the parameters of rulesets."""
+        strict, wants = name in self.strict, self.wants.get(name, {})
+        checks = sorted(wants.get("checks", ()))
+        approvals, owners = wants.get("approvals", 0), bool(wants.get("owners"))
+        resolved = bool(wants.get("resolved"))
+        if not self.by_ruleset:
+            return {"id": "BPR", "requiresStrictStatusChecks": strict,
+                    "requiresStatusChecks": bool(checks), "requiredStatusCheckContexts": checks,
+                    "requiresApprovingReviews": bool(approvals),
+                    "requiredApprovingReviewCount": approvals or None,
+                    "requiresCodeOwnerReviews": owners, "lockBranch": bool(wants.get("locked")),
+                    "requiresConversationResolution": resolved}, []  # fmt: skip
+        of_checks = {"__typename": "RequiredStatusChecksParameters",
+                     "strictRequiredStatusChecksPolicy": strict,
+                     "requiredStatusChecks": [{"context": each} for each in checks]}  # fmt: skip
+        of_people = {"__typename": "PullRequestParameters", "requireCodeOwnerReview": owners,
+                     "requiredApprovingReviewCount": approvals,
+                     "requiredReviewThreadResolution": resolved}  # fmt: skip
+        found = [of_checks] if strict or checks else []
+        found += [of_people] if approvals or owners or resolved else []
+        return None, [{"id": f"RULE_{n}", "parameters": each} for n, each in enumerate(found)]
 
     # --- checks --------------------------------------------------------------------------------
 

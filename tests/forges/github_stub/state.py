@@ -47,6 +47,8 @@ class State:
         self.milestones: list[str] = []
         self.required: set[str] = set()  # names of checks that protection wants
         self.strict: set[str] = set()  # base branches of which the newest commit is wanted
+        # branch -> what protects it: checks (names), approvals, owners, resolved, locked
+        self.wants: dict[str, dict[str, Any]] = {}
         self.by_ruleset = False  # whether it is a ruleset that says so, not a protection rule
         self.unsure = 0  # requests that are told that mergeability is not known yet
         self.hidden: set[str] = set()  # fields that this login may not read

@@ -1,7 +1,8 @@
 """What every forge must do, as tests: subclass `ForgeContract` and give it a ``world`` fixture.
 
 A world is a real clone with a real bare origin, a forge that looks at it, and the four things
-that people do on a forge's page.
+that people do on a forge's page. Tests of an optional Protocol are skipped for a forge without it
+(`orchestr.forges.capabilities`); everything else every forge does. Needs pytest and git.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +25,12 @@ from orchestr.forges.base import (
     ForgeError,
     ListingForge,
     MergeMethod,
+    MergingForge,
     PRExists,
     PRState,
     RepoRef,
 )
+from orchestr.forges.capabilities import list_half_done
 
 _ENV = {
     "PATH": os.environ["PATH"],
@@ -108,6 +112,13 @@ class World(ABC):
     @abstractmethod
     def count_queries(self, act: Callable[[], object]) -> int:
         """How often the network is asked while ``act`` runs."""
+
+
+def require(world: World, wanted: type[Any]) -> Any:
+    """The forge of a world as ``wanted``, an optional Protocol; skips the test where it is none."""
+    if not isinstance(world.forge, wanted):
+        pytest.skip(f"the forge {world.forge.kind} is no {wanted.__name__}")
+    return world.forge
 
 
 class ForgeContract:
@@ -272,29 +283,59 @@ class ForgeContract:
         assert {r.pr.number for r in results if isinstance(r, PRExists)} == set(numbers)
         assert world.states("one") == [(numbers[0], PRState.OPEN)]
 
+    # --- optional: `ClosingForge`, `ListingForge`, `MergingForge` --------------------------------
+
     def test_closing_leaves_the_branch_and_may_be_repeated(self, world: World) -> None:
-        forge = world.forge
-        assert isinstance(forge, ClosingForge)
+        forge = require(world, ClosingForge)
+        head = world.branch("high", "high.txt")
+        number = world.pull("high")
+        for _ in range(2):
+            closed = forge.close_pull_request(world.repo, number)
+            assert (closed.state, closed.head_sha) == (PRState.CLOSED, head)
+        assert world.states("high") == [(number, PRState.CLOSED)]
+        assert git(world.origin, "rev-parse", "high") == head
+
+    def test_what_is_merged_cannot_be_closed(self, world: World) -> None:
+        forge = require(world, ClosingForge)
+        world.branch("one", "a")
+        number = world.pull("one")
+        world.merge(number)
+        with pytest.raises(ForgeError, match="merged"):
+            forge.close_pull_request(world.repo, number)
+
+    def test_open_ones_for_a_base_are_known(self, world: World) -> None:
+        forge = require(world, ClosingForge)
+        world.branch("low", "low.txt")
+        world.branch("high", "high.txt", start="low")
+        high = world.pull("high", base="low")
+        assert forge.has_open_into(world.repo, "low")
+        assert not forge.has_open_into(world.repo, "x&y")
+        forge.close_pull_request(world.repo, high)
+        assert not forge.has_open_into(world.repo, "low")
+
+    def test_what_others_want_to_merge_is_listed(self, world: World) -> None:
+        forge = require(world, ListingForge)
         world.branch("low", "low.txt")
         head = world.branch("high", "high.txt", start="low")
-        low, high = world.pull("low"), world.pull("high", base="low")
-        assert (forge.has_open_into(world.repo, "low"), forge.has_open_into(world.repo, "x&y")) == (
-            True,
-            False,
-        )
-        assert isinstance(forge, ListingForge)
+        high = world.pull("high", base="low")
         (listed,) = forge.list_open_into(world.repo, "low")
         assert (listed.number, listed.head, listed.head_sha) == (high, "high", head)
         assert forge.list_open_into(world.repo, "x&y") == ()
+        git(world.clone, "fetch", "-q", str(world.origin), listed.head_ref)
+        assert git(world.clone, "rev-parse", "FETCH_HEAD") == head
+
+    def test_landing_merges_the_given_head_with_our_words(self, world: World) -> None:
+        forge = require(world, MergingForge)
+        sha = world.branch("one", "a")
+        number = world.pull("one")
+        asked = {"method": MergeMethod.SQUASH, "title": "Our title", "message": "Our words"}
+        with pytest.raises(ForgeError):
+            forge.land_pull_request(world.repo, number, sha="1" * 40, **asked)
         for _ in range(2):
-            closed = forge.close_pull_request(world.repo, high)
-            assert (closed.state, closed.head_sha) == (PRState.CLOSED, head)
-        assert world.states("high") == [(high, PRState.CLOSED)]
-        assert not forge.has_open_into(world.repo, "low")
-        assert git(world.origin, "rev-parse", "high") == head
-        world.merge(low)
-        with pytest.raises(ForgeError, match="merged"):
-            forge.close_pull_request(world.repo, low)
+            landed = forge.land_pull_request(world.repo, number, sha=sha, **asked)
+            assert (landed.state, landed.head_sha) == (PRState.MERGED, sha)
+        assert git(world.origin, "log", "-1", "--format=%s%n%b", "main") == "Our title\nOur words"
+        assert git(world.origin, "rev-list", "--count", "main") == "2"
 
     def test_a_comment_is_said_once(self, world: World) -> None:
         world.branch("one", "a")
@@ -326,6 +367,9 @@ class ForgeContract:
         with pytest.raises(ForgeError):
             world.forge.merge_pull_request(world.repo, number, sha=sha, method=MergeMethod.MERGE)
         assert world.states("one") == [(number, PRState.OPEN)]
+
+    def test_no_optional_part_is_half_there(self, world: World) -> None:
+        assert list_half_done(world.forge) == ()
 
     def test_it_is_ready(self, world: World) -> None:
         assert world.forge.explain_unusable() is None

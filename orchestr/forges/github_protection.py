@@ -1,0 +1,110 @@
+"""Protected branches at GitHub: protection rules and rulesets, read as one. See `ProtectingForge`.
+
+One query a branch. Which rules there are may be read with write access, rulesets with read access;
+what this login may not read leaves `BranchRules.is_known` False and is never taken for "none".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestr.forges import github_query as query
+from orchestr.forges.base import RepoRef
+from orchestr.forges.github_base import GitHubBase
+from orchestr.forges.protection import BranchRules
+
+RULES = """\
+query($owner: String!, $name: String!, $ref: String!) {
+  repository(owner: $owner, name: $name) {
+    ref(qualifiedName: $ref) {
+      branchProtectionRule {
+        requiresStatusChecks requiredStatusCheckContexts
+        requiresApprovingReviews requiredApprovingReviewCount requiresCodeOwnerReviews
+        requiresConversationResolution lockBranch
+      }
+      rules(first: 100) { nodes { parameters {
+        ... on RequiredStatusChecksParameters { requiredStatusChecks { context } }
+        ... on PullRequestParameters {
+          requiredApprovingReviewCount requireCodeOwnerReview requiredReviewThreadResolution
+        }
+      } } }
+    }
+  }
+  rateLimit { cost remaining }
+}
+"""
+TEAMS = """\
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      reviews(last: 100) {
+        nodes { author { login } onBehalfOf(first: 10) { nodes { combinedSlug } } }
+      }
+    }
+  }
+  rateLimit { cost remaining }
+}
+"""
+_OPTIONAL = ("branchProtectionRule", "rules")
+
+
+class GitHubProtection(GitHubBase):
+    """`ProtectingForge` of GitHub."""
+
+    def read_branch_rules(self, repo: RepoRef, branch: str) -> BranchRules:
+        """See `ProtectingForge.read_branch_rules`."""
+        slug = self.slug_for(repo)
+        names = {"owner": slug.owner, "name": slug.name, "ref": f"refs/heads/{branch}"}
+        data, errors = self.api.send_partial_query(slug.host, RULES, names, _is_rule_error)
+        return parse_branch_rules(data, is_known=not errors)
+
+    def read_review_teams(self, repo: RepoRef, number: int) -> Mapping[str, frozenset[str]]:
+        """See `ProtectingForge.read_review_teams`, of the last 100 reviews."""
+        slug = self.slug_for(repo)
+        names = {"owner": slug.owner, "name": slug.name, "number": number}
+        data = self.api.send_graphql_query(slug.host, TEAMS, names)
+        found: dict[str, set[str]] = {}
+        try:
+            for review in data["repository"]["pullRequest"]["reviews"]["nodes"]:
+                if review["author"]:
+                    teams = {str(team["combinedSlug"]) for team in review["onBehalfOf"]["nodes"]}
+                    found.setdefault(str(review["author"]["login"]), set()).update(teams)
+        except (KeyError, TypeError) as error:
+            raise query.unreadable_error(error) from error
+        return {login: frozenset(teams) for login, teams in found.items()}
+
+
+def parse_branch_rules(data: Mapping[str, Any], *, is_known: bool = True) -> BranchRules:
+    """Both kinds of protection as one: what any of them wants. Raises ForgeError. Pure."""
+    try:
+        ref = data["repository"]["ref"] or {}
+        rule = ref.get("branchProtectionRule") or {}
+        checks = list(rule.get("requiredStatusCheckContexts") or ())
+        checks = checks if rule.get("requiresStatusChecks") else []
+        approvals = [int(rule.get("requiredApprovingReviewCount") or 0)]
+        approvals = approvals if rule.get("requiresApprovingReviews") else [0]
+        owners = bool(rule.get("requiresApprovingReviews") and rule.get("requiresCodeOwnerReviews"))
+        resolved = bool(rule.get("requiresConversationResolution"))
+        for one in _list_parameters(ref):
+            checks += [check["context"] for check in one.get("requiredStatusChecks") or ()]
+            approvals.append(int(one.get("requiredApprovingReviewCount") or 0))
+            owners = owners or bool(one.get("requireCodeOwnerReview"))
+            resolved = resolved or bool(one.get("requiredReviewThreadResolution"))
+        names = tuple(dict.fromkeys(map(str, checks)))
+        locked = bool(rule.get("lockBranch"))
+        return BranchRules(names, max(approvals), owners, resolved, locked, is_known)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise query.unreadable_error(error) from error
+
+
+def _list_parameters(ref: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for node in (ref.get("rules") or {}).get("nodes") or ():
+        if node and node.get("parameters"):
+            yield node["parameters"]
+
+
+def _is_rule_error(error: Any) -> bool:
+    """What this login may not read; the branch is there all the same."""
+    path = error.get("path") or [] if isinstance(error, dict) else []
+    return any(step in path for step in _OPTIONAL)
