@@ -12,19 +12,18 @@ from hypothesis import strategies as st
 from orchestr.errors import SpecError, UsageError
 from orchestr.settings import keys
 from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.loader import find_workspace, load_settings
 from orchestr.settings.machine_records import (
     CheckSettings,
     McpServer,
     PortSettings,
-    SandboxSettings,
 )
 from orchestr.settings.records import (
     AgentSettings,
     DraftSettings,
     FollowSettings,
     ForgeSettings,
-    LimitSettings,
     NotifySettings,
     RepoSettings,
     Settings,
@@ -346,11 +345,11 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
         AGENT,
         ORCHESTR_SET_LIMIT_JOBS="5",
         ORCHESTR_SET_LIMITS_JOBS="many",
-        ORCHESTR_SET_FORGE_KIND="gitlab",
+        ORCHESTR_SET_FORGE_KIND="githib",
     )
 
     assert said == (
-        "ORCHESTR_SET_FORGE_KIND: error: forge.kind: there is no forge kind `gitlab`\n"
+        "ORCHESTR_SET_FORGE_KIND: error: forge.kind: there is no forge kind `githib`\n"
         "  hint: did you mean `github`?\n"
         "ORCHESTR_SET_LIMITS_JOBS: error: limits.jobs: must be a whole number, got `many`\n"
         "ORCHESTR_SET_LIMIT_JOBS: error: no such setting\n"

@@ -81,6 +81,10 @@ class AgentLaunch:
     In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
     ``ignored`` names what of the repository's settings is not obeyed. ``hosts`` are rules for
     servers that it must reach beside its own.
+
+    ``ends`` are the records
+    after which it has only to end, ``goes_on`` those that say that it works again after all: a
+    type, and `PATH=VALUE` where only some of that type are meant.
     """
 
     argv: tuple[str, ...]
@@ -91,13 +95,17 @@ class AgentLaunch:
     write: tuple[Path, ...] = ()
     ignored: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ("result",)
+    goes_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentVerdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
-    ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
+    ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known. So is
+    ``passing`` trouble of a server or the network; ``final`` is a failure that no further try can
+    change (a refused key). ``refused`` are commands that it wanted to run and was not let run.
     ``no_change`` is the reason given with `no_change_needed`, ``amend`` the `PATH: WHAT` of a
     contract that another cell must change. ``session_id`` can be resumed,
     unless ``session_lost`` says that the one asked for was not there any more.
@@ -110,6 +118,9 @@ class AgentVerdict:
     reason: str = ""
     limited: bool = False
     limited_until: float | None = None
+    passing: bool = False
+    final: bool = False
+    refused: tuple[str, ...] = ()
     no_change: str | None = None
     amend: str | None = None
     cost_usd: float | None = None

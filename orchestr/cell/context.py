@@ -19,7 +19,7 @@ from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
 from orchestr.cell.origin_looks import BaseFetch, RemoteHeads
 from orchestr.cell.seal_results import seal_results
 from orchestr.cell.slots import ProviderPause, SlotPool
-from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
+from orchestr.errors import DiskFull, FinalFailure, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
@@ -380,7 +380,8 @@ class CellContext:
         why = self.run.budget.reached_reason(self.cell.name, attempt)
         if why is not None:
             what = self.run.budget.where_to_raise(self.cell.name, attempt)
-            raise self.fail(why, hint=f"raise {what}, then: orchestr run {self.name}")
+            hint = f"raise {what}, then: orchestr run {self.name}"
+            raise FinalFailure(why, hint=hint, cell=self.name)
 
     def check_disk_room(self) -> None:
         """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""

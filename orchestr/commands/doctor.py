@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
+from orchestr.agents.catalogue import suggest_install
 from orchestr.cell.agent.run_agent import reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
@@ -123,7 +124,8 @@ def lock_agents(session: Session) -> int:
     for name in agents:
         why = runs[0].agent_adapter(name).explain_unusable()
         if why is not None:
-            raise UsageError(f"agent {name}: {why}", hint=f"install it, or change [agents.{name}]")
+            hint = suggest_install(session.settings.agents[name])
+            raise UsageError(f"agent {name}: {why}", hint=hint)
     changed = write_agents_lock(session.root, agents)
     for name, facts in sorted(agents.items()):
         models = ", ".join(facts.models) or "its own choice"

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestr.agents import AgentVerdict
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import (
     launch_secrets,
     prepare_next_start,
     start_offsets,
 )
-from orchestr.cell.agent.run_agent import AgentWork, drive_agent
+from orchestr.cell.agent.run_agent import drive_agent
 from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent, stop_attempt_agents
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext

@@ -8,16 +8,13 @@ request opened to `.github_follow` and `.github_dress`, its merge to `.github_me
 What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
 when it was done already: a second open one of the same head and base, an edit to what is there.
 
-Finding is shared by threads: who asks while a query is under way waits for the next one, which
-asks for all that wait. So the answer is never older than the question (a cache by time would show
-the head before our push), and 50 cells that end together cost a handful of points.
+Finding is shared by threads, see `.query_batcher`.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -39,8 +36,8 @@ from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
 from orchestr.forges.github_protection import GitHubProtection
 from orchestr.forges.github_remote import RepoSlug
+from orchestr.forges.query_batcher import Found, QueryBatcher
 
-Found = dict[str, tuple[PullRequest, ...]]
 PAGES = 20  # of pull requests of one branch; more is not believed
 _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
@@ -225,42 +222,3 @@ def _not_opened_error(repo: RepoRef, head: str, base: str, error: RequestRefused
             hint=f"git -C {repo.path} ls-remote {repo.remote} shows what there is",
         )
     return ForgeError(text)
-
-
-class QueryBatcher:
-    """One repository's questions: those that come in during a query share the next one."""
-
-    def __init__(self, ask: Callable[[Sequence[str]], Found]) -> None:
-        self._ask = ask
-        self._turn = threading.Lock()
-        self._mutex = threading.Lock()
-        self._waiting: list[_PendingQuery] = []
-
-    def query_pull_requests(self, heads: Collection[str]) -> Found:
-        """The answer of a query that began after this call. An error is the asker's alone."""
-        mine = _PendingQuery(heads)
-        with self._mutex:
-            self._waiting.append(mine)
-        with self._turn:
-            if mine.answer is None:
-                with self._mutex:
-                    batch, self._waiting = self._waiting, []
-                try:
-                    every = dict.fromkeys(head for question in batch for head in question.heads)
-                    answer = self._ask(list(every))
-                except BaseException:
-                    with self._mutex:
-                        self._waiting += [other for other in batch if other is not mine]
-                    raise
-                for question in batch:
-                    question.answer = answer
-        assert mine.answer is not None
-        return {head: mine.answer[head] for head in mine.heads}
-
-
-class _PendingQuery:
-    """What one thread asked for; ``answer`` is set by whoever asked for all."""
-
-    def __init__(self, heads: Collection[str]) -> None:
-        self.heads = tuple(dict.fromkeys(heads))
-        self.answer: Found | None = None

@@ -28,16 +28,11 @@ from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
 from orchestr.settings.kinds import FORGE_KINDS
 from orchestr.settings.landing_records import LandingSettings
-from orchestr.settings.machine_records import (
-    CheckSettings,
-    McpServer,
-    PortSettings,
-    SandboxSettings,
-)
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
+from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
-    LimitSettings,
     RepoSettings,
     Settings,
     WorkspaceSettings,
@@ -304,6 +299,12 @@ class _SettingsLoader:
             why = "is less than `retry_after`"
             self._add_problem(
                 (*here, "retry_max"), why, "waiting starts at retry_after and doubles"
+            )
+        if agent.resume and agent.stream is None:
+            self._add_problem((*here, "resume"), "needs `stream`", 'write stream = "claude"')
+        elif agent.resume and not any("{session}" in word for word in agent.resume):
+            self._add_problem(
+                (*here, "resume"), "has no `{session}`", 'write resume = ["--resume", "{session}"]'
             )
         return agent
 

@@ -1,4 +1,4 @@
-"""The settings of what runs on this machine: the sandbox, checks at once, ports, MCP servers.
+"""The settings of what runs on this machine: checks at once, ports, MCP servers.
 
 Declared as in `orchestr.settings.records`, which holds them.
 """
@@ -10,32 +10,6 @@ from typing import Annotated
 
 from orchestr.settings import keys
 from orchestr.spec.declare import Doc
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxSettings:
-    """The wall around agents, reviewers, drafts and checks (docs/security.md)."""
-
-    mode: Annotated[
-        str,
-        keys.choice("auto", "bwrap", "srt", "none"),
-        Doc("`auto`: bubblewrap or srt where it works, else none"),
-    ] = "auto"
-    require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
-    hide: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden inside, beside the usual secrets", ["~/work"])
-    ] = ()
-    show: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])
-    ] = ()
-    write: Annotated[
-        keys.OuterPaths, Doc("paths outside of the worktree that may be written", ["~/.m2"])
-    ] = ()
-    caches: Annotated[
-        str,
-        keys.choice("private", "shared"),
-        Doc("package managers' caches: of their own in the sandbox, or the user's"),
-    ] = "private"
 
 
 @dataclass(frozen=True, slots=True)

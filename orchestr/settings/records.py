@@ -16,12 +16,8 @@ from orchestr.settings import keys
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.landing_records import LandingSettings
-from orchestr.settings.machine_records import (
-    CheckSettings,
-    McpServer,
-    PortSettings,
-    SandboxSettings,
-)
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
+from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.spec.agent_options import MOST_TURNS, AgentOptions, RoleOptions
 from orchestr.spec.checks import CheckDef
@@ -214,6 +210,10 @@ class AgentSettings:
     ] = None
     retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit", "30s")] = 30.0
     retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit", "10m")] = 600.0
+    retry_for: Annotated[
+        keys.Duration,
+        Doc("how long failing servers and lost connections are tried again in a session", "15m"),
+    ] = 900.0
     price_input_usd: Annotated[
         keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 3.0)
     ] = None
@@ -263,52 +263,20 @@ class AgentSettings:
             self.model, self.effort, self.fallback_model, self.mcp, max_turns=self.max_turns
         )
 
+    stream: Annotated[
+        str | None,
+        keys.choice("claude", "codex", "gemini", "opencode"),
+        Doc("kind `command`: whose stream of events it writes", "claude"),
+    ] = None
+    resume: Annotated[
+        keys.Texts,
+        Doc("with `stream`: words that resume `{session}`", ["--resume", "{session}"]),
+    ] = ()
+
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
         return self.provider or AGENT_KINDS.load(self.kind).provider or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """Bounds of a run: agents at once, seconds, free disk in MiB.
-
-    ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
-    """
-
-    jobs: Annotated[int, keys.count(1, 1000), Doc("agents at once, over the workspace")] = 3
-    timeout: Annotated[keys.Duration, Doc("of an attempt", "30m")] = 1800.0
-    idle_timeout: Annotated[keys.Duration, Doc("of an attempt's silence", "10m")] = 600.0
-    after_result: Annotated[
-        keys.Duration, Doc("how long an agent may stay after it has given its result", "1m")
-    ] = 60.0
-    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill", "10s")] = 10.0
-    budget_usd: Annotated[keys.Dollars | None, Doc("for each feature, all its runs", 20.0)] = None
-    min_disk_mb: Annotated[
-        int, keys.count(0, 1 << 30), Doc("free space below which nothing starts")
-    ] = 500
-    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out", 5000000)] = (
-        None
-    )
-    attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
-    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out", 1000000)] = (
-        None
-    )
-    retries: Annotated[
-        int,
-        keys.count(0, 20),
-        Doc("how often a step is tried again that the machine or the network kept from its end"),
-    ] = 3
-    memory: Annotated[
-        keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
-    ] = None
-    cpus: Annotated[keys.Cpus | None, Doc("processors for each agent or check", 2)] = None
-    pids: Annotated[
-        int | None, keys.count(8, 1 << 20), Doc("processes of each agent or check", 512)
-    ] = None
-    disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
-        None
-    )
 
 
 @dataclass(frozen=True, slots=True)

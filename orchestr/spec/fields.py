@@ -110,6 +110,7 @@ Gates = Annotated[
     ),
 ]
 Rounds = Annotated[int, whole_number(0, 100)]
+Retries = Annotated[int, whole_number(0, 10)]
 
 # --- options of agents
 Turns = Annotated[int, whole_number(1, MOST_TURNS)]

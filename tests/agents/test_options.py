@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from orchestr.agents.base import AgentRequest
-from orchestr.agents.kinds.gemini import refuse_open_folder
-from orchestr.errors import OrchestrError
 from orchestr.settings.agent_checks import list_refusals
 from orchestr.settings.machine_records import McpServer
 from orchestr.spec.agent_options import AgentOptions
@@ -27,7 +25,6 @@ SERVERS = (
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentRequest:
     monkeypatch.setenv("DOCS_TOKEN", "hush two")
     monkeypatch.setenv("FAR_TOKEN", "hush three")
-    monkeypatch.setattr("orchestr.agents.kinds.gemini.refuse_open_folder", lambda _folder: None)
     folder = tmp_path / "attempt"
     folder.mkdir()
     (folder / "prompt.md").write_text("do it")
@@ -83,12 +80,6 @@ def test_gemini(request_: AgentRequest) -> None:
     assert given["mcpServers"]["docs"]["env"]["DOCS_TOKEN"] == "$DOCS_TOKEN"
     rules = tomllib.loads((folder / "gemini.toml").read_text())["rule"]
     assert [r["mcpName"] for r in rules if "mcpName" in r] == ["docs", "far"]
-
-
-def test_gemini_reads_no_settings_in_a_folder_that_others_may_write_to(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    with pytest.raises(OrchestrError, match=f"below {tmp_path}, which others may write to"):
-        refuse_open_folder(tmp_path)
 
 
 def test_opencode(request_: AgentRequest) -> None:

@@ -21,8 +21,8 @@ from orchestr.forges.local_ci import LocalCi
 from orchestr.forges.local_ci_wall import make_local_ci
 from orchestr.sandbox.choose import SandboxKind
 from orchestr.settings.forge_records import ForgeSettings
+from orchestr.settings.limit_records import SandboxSettings
 from orchestr.settings.loader import load_settings
-from orchestr.settings.machine_records import SandboxSettings
 from orchestr.settings.records import WorkspaceSettings
 from orchestr.testing.follow_world import Said, by_name
 from orchestr.testing.killed_at import is_killed_at

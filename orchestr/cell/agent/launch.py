@@ -154,6 +154,8 @@ def write_launch_record(
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
+        ends=launch.ends,
+        goes_on=launch.goes_on,
         raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
 

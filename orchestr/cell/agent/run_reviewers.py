@@ -20,6 +20,7 @@ from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.agents.repo_settings import GUIDES
 from orchestr.cell.agent import verdict as opinions
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.changed_guides import find_changed_guides
 from orchestr.cell.agent.launch import (
     hide_secrets,
@@ -28,7 +29,7 @@ from orchestr.cell.agent.launch import (
     session_to_resume,
 )
 from orchestr.cell.agent.reader_launch import write_reader_launch
-from orchestr.cell.agent.run_agent import AgentWork, drive_agent
+from orchestr.cell.agent.run_agent import drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer

@@ -18,6 +18,8 @@ from .common import HOST, ME, SHA, Fault, Refusal, Row, git, invalid
 class State:
     """What is kept: ``repos`` maps ``owner/name`` to a bare repository."""
 
+    pull_ref = "refs/pull/{}/head"
+
     def __init__(self, folder: Path, repos: Mapping[str, Path] | None = None) -> None:
         self.file = folder / "github.json"
         self.repos = dict(repos or {})
@@ -176,7 +178,7 @@ class State:
             if sha != pull["head_sha"]:
                 pull.update(checks=None, updated_at=self.now())
             pull.update(head_sha=sha, base_sha=base, state=state)
-            git(bare, "update-ref", f"refs/pull/{pull['number']}/head", sha)
+            git(bare, "update-ref", self.pull_ref.format(pull["number"]), sha)
             self.save()
 
     def make_pull(self, slug: str, head: str, base: str, title: str, body: str, draft: bool) -> Row:
@@ -208,7 +210,7 @@ class State:
         made = self.make_pull(slug, head, base, asked["title"], asked.get("body") or "",
                          bool(asked.get("draft")))  # fmt: skip
         made.update(head_sha=heads[head], base_sha=heads[base])
-        git(bare, "update-ref", f"refs/pull/{made['number']}/head", heads[head])
+        git(bare, "update-ref", self.pull_ref.format(made["number"]), heads[head])
         self.save()
         return made
 
