@@ -40,6 +40,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_gemini, write_private
 from orchestr.agents.session_records import SessionRecords
 from orchestr.agents.trouble import GEMINI_MODULUS, PASSING
 from orchestr.files import write_atomic
@@ -100,21 +101,23 @@ class Gemini(CliAgent):
         env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         if request.folder is not None:
             policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
-            write_atomic(policy, render_policy(request.tools).encode())
-            write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
+            servers = describe_gemini(request.mcp)
+            write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
+            given = build_defaults(servers, request.max_turns)
+            write_private(defaults, json.dumps(given, indent=2))
             argv += ["--policy", str(policy)]
             env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
-                    read_user_servers(os.environ),
+                    {**read_user_servers(os.environ), **servers},
                     without_guides=bool(self.find_doubted_guides(request)),
                 )
-                write_atomic(over, json.dumps(strict, indent=2).encode())
+                write_private(over, json.dumps(strict, indent=2))
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
-            env |= self._keep_quiet(request, request.folder, defaults)
+            env |= self._keep_quiet(request, request.folder, given)
         return self.make_launch(self._add_guides(request), argv, env, resume="--resume")
 
     def _add_guides(self, request: AgentRequest) -> AgentRequest:
@@ -127,11 +130,13 @@ class Gemini(CliAgent):
         write_atomic(prompt, f"{READ_FIRST.format(', '.join(guides))}\n\n{text}".encode())
         return replace(request, prompt=prompt)
 
-    def _keep_quiet(self, request: AgentRequest, folder: Path, defaults: Path) -> dict[str, str]:
-        """A settings folder of the attempt's own where it would not take our defaults: since 0.61
-        it passes over files in folders that anybody but root may change. The rest of the user's
-        settings folder is linked in."""
-        if request.walled or is_roots_alone(defaults):
+    def _keep_quiet(
+        self, request: AgentRequest, folder: Path, given: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """A settings folder of the attempt's own where it would not take ours (``given``): since
+        0.61 it passes over files in folders that anybody but root may change. The rest of the
+        user's settings folder is linked in."""
+        if request.walled or is_roots_alone(folder / "gemini.json"):
             return {}
         home, user = folder / "gemini-home", locate_settings(os.environ)
         place = home / ".gemini"
@@ -141,8 +146,8 @@ class Gemini(CliAgent):
             if name != "settings.json" and (user / name).exists():
                 with suppress(FileExistsError):
                     (place / name).symlink_to(user / name)
-        merged = merge_settings(DEFAULTS, read_user_settings(os.environ))
-        write_atomic(place / "settings.json", json.dumps(merged, indent=2).encode())
+        merged = merge_settings(given, read_user_settings(os.environ))
+        write_private(place / "settings.json", json.dumps(merged, indent=2))
         return {"GEMINI_CLI_HOME": str(home)}
 
     @staticmethod
@@ -223,6 +228,16 @@ def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict
     return over
 
 
+def build_defaults(servers: Mapping[str, Any], max_turns: int | None) -> dict[str, Any]:
+    """Settings below the user's, with MCP ``servers`` beside the user's own."""
+    found: dict[str, Any] = dict(DEFAULTS)
+    if servers:
+        found["mcpServers"] = dict(servers)
+    if max_turns is not None:
+        found["model"] = {"maxSessionTurns": max_turns}
+    return found
+
+
 def locate_settings(environ: Mapping[str, str]) -> Path:
     """The folder of the user's settings."""
     return Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/"), ".gemini")
@@ -264,8 +279,8 @@ def is_roots_alone(path: Path) -> bool:
     return all(state.st_uid == 0 and not state.st_mode & 0o022 for state in states)
 
 
-def render_policy(tools: ToolPermissions) -> str:
-    """A policy file: allowed commands, and over them the denied ones.
+def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:
+    """A policy file: allowed commands and MCP ``servers``, and over them the denied commands.
 
     `git push` is written as a prefix of words, so `git pushy` is no match for it.
     """
@@ -277,6 +292,11 @@ def render_policy(tools: ToolPermissions) -> str:
                 f'[[rule]]\ntoolName = "run_shell_command"\ndecision = "{decision}"\n'
                 f"priority = {priority}\ncommandPrefix = {json.dumps(prefixes)}\n"
             )
+    parts += [
+        f'[[rule]]\nmcpName = {json.dumps(name)}\ntoolName = "*"\ndecision = "allow"\n'
+        "priority = 100\n"
+        for name in servers
+    ]
     if not tools.edit:
         parts += [
             f'[[rule]]\ntoolName = "{name}"\ndecision = "deny"\npriority = 500\n'
@@ -285,4 +305,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-KIND = AgentKind(Gemini, provider="google")
+KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"))
