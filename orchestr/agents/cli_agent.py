@@ -22,6 +22,7 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.mcp import list_hosts
 from orchestr.agents.repo_settings import find_settings
 from orchestr.agents.session_records import COPY, SessionMeter, SessionRecords
 from orchestr.agents.trouble import Trouble, find_trouble
@@ -117,7 +118,8 @@ class CliAgent(ABC):
 
     def build_environment(self, request: AgentRequest, more: Mapping[str, str]) -> dict[str, str]:
         """Ours for all, ``more`` of the adapter, the settings' and the cell's, in this order."""
-        own = agent_env(os.environ, self.own, without=self.without, pass_env=self.settings.pass_env)
+        passed = (*self.settings.pass_env, *request.passed_variables)
+        own = agent_env(os.environ, self.own, without=self.without, pass_env=passed)
         return {
             **own,
             **QUIET,
@@ -137,7 +139,8 @@ class CliAgent(ABC):
             argv = [*argv, "--model", request.model]
         if request.session:
             argv = [*argv, resume, request.session]
-        return self.describe_launch(request, [*argv, *self.settings.args], env)
+        argv = [*argv, *self.settings.args, *request.args]
+        return self.describe_launch(request, argv, env)
 
     def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
         """Which of the repository's settings and guides it does not obey."""
@@ -169,6 +172,7 @@ class CliAgent(ABC):
             format="json",
             config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
             ignored=self.list_ignored(request),
+            hosts=list_hosts(request.mcp),
             ends=self.ends,
             goes_on=self.goes_on,
         )

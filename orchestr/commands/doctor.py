@@ -19,6 +19,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
 from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.remote_lines import describe_remotes
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError, SpecError, UsageError
 from orchestr.git.repo import Repo, git_version
@@ -147,6 +148,7 @@ def _describe_workspace(session: Session) -> list[str]:
         f"git        {git} (at least {wanted})",
         f"disk       {free} MB free at {session.layout.state}",
         f"forge      {_describe_forges(session)}",
+        *(f"remote     {line}" for line in describe_remotes(session)),
         f"agents     {', '.join(_describe_agents(session)) or 'none'}",
         f"sandbox    {_describe_sandbox(session)}",
         f"features   {', '.join(session.specs.features) or 'none'}",

@@ -86,7 +86,7 @@ class AcpAgent(CliAgent):
             raise OrchestrError(f"agent {self.name}: kind acp needs a folder for its request")
         tools, known = request.tools, self.known
         asked = ClientRequest(
-            run=self.resolve_command(),
+            run=(*self.resolve_command(), *request.args),
             worktree=str(request.worktree),
             session=request.session,
             model=request.model,

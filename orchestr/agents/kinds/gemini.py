@@ -40,6 +40,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_gemini, write_private
 from orchestr.agents.session_records import SessionRecords
 from orchestr.agents.trouble import GEMINI_MODULUS, PASSING
 from orchestr.files import write_atomic
@@ -101,22 +102,24 @@ class Gemini(CliAgent):
         env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         if request.folder is not None:
             policy = request.folder / "gemini.toml"
-            write_atomic(policy, render_policy(request.tools).encode())
+            servers = describe_gemini(request.mcp)
+            write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
+            given = build_defaults(servers, request.max_turns)
             argv += ["--policy", str(policy)]
-            settings = merge_settings(DEFAULTS, read_user_settings(os.environ))
+            settings = merge_settings(given, read_user_settings(os.environ))
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
-                    read_user_servers(os.environ),
+                    {**read_user_servers(os.environ), **servers},
                     without_guides=bool(self.find_doubted_guides(request)),
                 )
                 settings = merge_settings(settings, strict)
-                write_atomic(over, json.dumps(strict, indent=2).encode())
+                write_private(over, json.dumps(strict, indent=2))
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
             merged = request.folder / MERGED
-            write_atomic(merged, json.dumps(settings, indent=2).encode())
+            write_private(merged, json.dumps(settings, indent=2))
             if not request.walled:
                 env["GEMINI_CLI_HOME"] = str(make_own_home(request.folder, merged))
         launch = self.make_launch(self._add_guides(request), argv, env, resume="--resume")
@@ -212,7 +215,7 @@ def make_own_home(folder: Path, settings: Path) -> Path:
         if name != "settings.json" and (user / name).exists():
             with suppress(FileExistsError):
                 (place / name).symlink_to(user / name)
-    write_atomic(place / "settings.json", settings.read_bytes())
+    write_private(place / "settings.json", settings.read_text(encoding="utf-8"))
     return home
 
 
@@ -235,6 +238,16 @@ def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict
     if without_guides:
         over["context"] = {"fileName": [NOTHING]}
     return over
+
+
+def build_defaults(servers: Mapping[str, Any], max_turns: int | None) -> dict[str, Any]:
+    """Settings below the user's, with MCP ``servers`` beside the user's own."""
+    found: dict[str, Any] = dict(DEFAULTS)
+    if servers:
+        found["mcpServers"] = dict(servers)
+    if max_turns is not None:
+        found["model"] = {"maxSessionTurns": max_turns}
+    return found
 
 
 def locate_settings(environ: Mapping[str, str]) -> Path:
@@ -269,8 +282,8 @@ def merge_settings(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[st
     return merged
 
 
-def render_policy(tools: ToolPermissions) -> str:
-    """A policy file: allowed commands, and over them the denied ones.
+def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:
+    """A policy file: allowed commands and MCP ``servers``, and over them the denied commands.
 
     `git push` is written as a prefix of words, so `git pushy` is no match for it.
     """
@@ -282,6 +295,11 @@ def render_policy(tools: ToolPermissions) -> str:
                 f'[[rule]]\ntoolName = "run_shell_command"\ndecision = "{decision}"\n'
                 f"priority = {priority}\ncommandPrefix = {json.dumps(prefixes)}\n"
             )
+    parts += [
+        f'[[rule]]\nmcpName = {json.dumps(name)}\ntoolName = "*"\ndecision = "allow"\n'
+        "priority = 100\n"
+        for name in servers
+    ]
     if not tools.edit:
         parts += [
             f'[[rule]]\ntoolName = "{name}"\ndecision = "deny"\npriority = 500\n'
@@ -290,4 +308,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-KIND = AgentKind(Gemini, provider="google")
+KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"))

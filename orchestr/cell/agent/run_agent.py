@@ -38,6 +38,7 @@ from orchestr.cell.agent.pauses import (
     wait_for_provider,
 )
 from orchestr.cell.agent.refused_commands import warn_of_refused
+from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
@@ -87,6 +88,7 @@ def author_work(
         phase or attempt.phase,
         write,
         told=told,
+        options=lambda: attempt_options(ctx, attempt),
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
@@ -177,7 +179,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         child = client.start_supervisor(folder, hold=slot)
         work.emit(ctx, EventKind.ATTEMPT_STARTED, pid=child.pid, agent=work.agent,
                          version=ctx.run.agent_adapter(work.agent).program_version(),
-                         prompt=digest_prompt(folder))  # fmt: skip
+                         prompt=digest_prompt(folder), **_name_options(work))  # fmt: skip
     else:
         work.emit(ctx, EventKind.ATTEMPT_ADOPTED, state=str(state))
     stop = _AgentStopEvent(ctx, work)
@@ -236,6 +238,12 @@ def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
     return tally_transcript(
         work.folder / TRANSCRIPT, ctx.run.agent_adapter(work.agent).parse_line
     ).session_id
+
+
+def _name_options(work: AgentWork) -> dict[str, Any]:
+    """What its start is asked for, where that is anything."""
+    found = work.options().stated
+    return {"options": found} if found else {}
 
 
 def digest_prompt(folder: Path) -> str | None:
