@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
 from orchestr.sandbox.config_copies import ConfigFolder
+from orchestr.settings.machine_records import McpServer
 from orchestr.supervisor.client import ExitRecord
 
 
@@ -43,6 +44,9 @@ class AgentRequest:
     ``walled``: it runs in our sandbox, so a sandbox of its own may stay away. ``trust``: the
     repository's own settings of the agent are obeyed; ``changed_guides`` are those of its guides
     that this feature has changed.
+
+    ``effort``, ``fallback_model``, ``mcp``, ``args`` (words after those of the settings) and
+    ``max_turns`` are there only where the kind declares that it can be given them.
     """
 
     worktree: Path
@@ -58,6 +62,16 @@ class AgentRequest:
     walled: bool = False
     trust: bool = False
     changed_guides: tuple[str, ...] = ()
+    effort: str | None = None
+    fallback_model: str | None = None
+    mcp: tuple[McpServer, ...] = ()
+    args: tuple[str, ...] = ()
+    max_turns: int | None = None
+
+    @property
+    def passed_variables(self) -> tuple[str, ...]:
+        """The user's variables that it must have for its MCP servers."""
+        return tuple(dict.fromkeys(name for server in self.mcp for name in server.variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,10 @@ class AgentLaunch:
     """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output).
 
     In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
-    ``ignored`` names what of the repository's settings is not obeyed. ``ends`` are the records
+    ``ignored`` names what of the repository's settings is not obeyed. ``hosts`` are rules for
+    servers that it must reach beside its own.
+
+    ``ends`` are the records
     after which it has only to end, ``goes_on`` those that say that it works again after all: a
     type, and `PATH=VALUE` where only some of that type are meant.
     """
@@ -77,6 +94,7 @@ class AgentLaunch:
     config: tuple[ConfigFolder, ...] = ()
     write: tuple[Path, ...] = ()
     ignored: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     ends: tuple[str, ...] = ("result",)
     goes_on: tuple[str, ...] = ()
 

@@ -22,6 +22,7 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.mcp import list_hosts
 from orchestr.agents.repo_settings import find_settings
 from orchestr.agents.session_records import COPY, SessionMeter, SessionRecords
 from orchestr.agents.trouble import Trouble, find_trouble
@@ -48,6 +49,7 @@ class CliAgent(ABC):
     program: str
     own: tuple[str, ...]
     without: tuple[str, ...] = ()
+    speaks: str = ""  # the kind whose words for trouble it has; empty: its own
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
     repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
@@ -116,7 +118,8 @@ class CliAgent(ABC):
 
     def build_environment(self, request: AgentRequest, more: Mapping[str, str]) -> dict[str, str]:
         """Ours for all, ``more`` of the adapter, the settings' and the cell's, in this order."""
-        own = agent_env(os.environ, self.own, without=self.without, pass_env=self.settings.pass_env)
+        passed = (*self.settings.pass_env, *request.passed_variables)
+        own = agent_env(os.environ, self.own, without=self.without, pass_env=passed)
         return {
             **own,
             **QUIET,
@@ -136,7 +139,8 @@ class CliAgent(ABC):
             argv = [*argv, "--model", request.model]
         if request.session:
             argv = [*argv, resume, request.session]
-        return self.describe_launch(request, [*argv, *self.settings.args], env)
+        argv = [*argv, *self.settings.args, *request.args]
+        return self.describe_launch(request, argv, env)
 
     def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
         """Which of the repository's settings and guides it does not obey."""
@@ -168,6 +172,7 @@ class CliAgent(ABC):
             format="json",
             config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
             ignored=self.list_ignored(request),
+            hosts=list_hosts(request.mcp),
             ends=self.ends,
             goes_on=self.goes_on,
         )
@@ -243,13 +248,14 @@ class CliAgent(ABC):
         """What a bad end is, by its words. A time that they name wins over an exit code."""
         now = datetime.now().astimezone()
         words = f"{why} {self.read_silent_trouble(folder, end)}".strip()
-        named = find_limit(words, now, self.kind) or self.limit_from_exit(end)
+        kind = self.speaks or self.kind
+        named = find_limit(words, now, kind) or self.limit_from_exit(end)
         limit = sums.limit or named
         if limit is not None:
             until = limit.until or (named.until if named is not None else None)
             return replace(verdict, reason=why, limited=True, limited_until=until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
-        trouble = find_trouble(words, self.kind)
+        trouble = find_trouble(words, kind)
         passing = trouble is Trouble.PASSING or self.is_passing_exit(end)
         return replace(
             verdict,

@@ -24,6 +24,7 @@ from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
 from orchestr.settings.repo_paths import repo_path
+from orchestr.spec.agent_options import RoleOptions
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, EventKind
@@ -52,6 +53,8 @@ class Overrides:
     agent: str | None = None
     timeout: float | None = None
     ignore_deps: bool = False
+    effort: str | None = None
+    options: tuple[RoleOptions, ...] = ()
 
 
 FOLLOWED_BY = "ORCHESTR_FOLLOWED_BY"  # the variable of a run that `follow` begins: its id
@@ -316,10 +319,6 @@ class CellContext:
     @property
     def agent(self) -> Agent:
         return self.run.agent_adapter(self.agent_settings.name)
-
-    @property
-    def model(self) -> str | None:
-        return self.run.overrides.model or self.cell.model or self.agent_settings.model
 
     def provider_pause(self, name: str) -> ProviderPause:
         """The pause of an agent's provider after a usage limit."""

@@ -26,6 +26,7 @@ from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
 from orchestr.run.check_forks import check_forks
 from orchestr.run.check_lock import check_lock
+from orchestr.run.check_options import check_options
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_phases import check_own_phases
 from orchestr.run.check_ports import check_ports
@@ -87,6 +88,7 @@ def check_prerequisites(
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
     found += check_own_phases(chosen)
+    found += check_options(chosen)
     found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
     found += check_sandbox(busy)

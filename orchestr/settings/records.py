@@ -17,7 +17,9 @@ from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.limit_records import LimitSettings, SandboxSettings
+from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
+from orchestr.spec.agent_options import MOST_TURNS, AgentOptions, RoleOptions
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
 from orchestr.spec.own_phases import OwnPhase
@@ -236,6 +238,30 @@ class AgentSettings:
         keys.Network | None,
         Doc("`all`, `none`, or hosts that it may reach beside its own", ["docs.example.org"]),
     ] = None
+    effort: Annotated[
+        keys.Word | None, Doc("how much it thinks, in the agent's own words", "high")
+    ] = None
+    fallback_model: Annotated[
+        keys.Word | None, Doc("the model where the first one is overloaded", "my-small-model")
+    ] = None
+    mcp: Annotated[
+        keys.Words | None, Doc("MCP servers that it gets, entries of [mcp.*]", ["docs"])
+    ] = None
+    max_turns: Annotated[
+        int | None, keys.count(1, MOST_TURNS), Doc("it ends after so many turns", 40)
+    ] = None
+    phases: Annotated[
+        tuple[RoleOptions, ...],
+        keys.PHASE_OPTIONS,
+        Doc("options for single phases", {"repair": {"effort": "high"}}),
+    ] = ()
+
+    @property
+    def common_options(self) -> AgentOptions:
+        """What holds for all its work. Its ``args`` stand before those of a phase in any case."""
+        return AgentOptions(
+            self.model, self.effort, self.fallback_model, self.mcp, max_turns=self.max_turns
+        )
 
     stream: Annotated[
         str | None,
@@ -251,21 +277,6 @@ class AgentSettings:
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
         return self.provider or AGENT_KINDS.load(self.kind).provider or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSettings:
-    """How many checks run at once, over the workspace."""
-
-    jobs: Annotated[int, keys.count(1, 1000), Doc("checks at once, over the workspace")] = 2
-
-
-@dataclass(frozen=True, slots=True)
-class PortSettings:
-    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on."""
-
-    base: Annotated[keys.Port, Doc("the first port of cells with `ports: true`")] = 9000
-    slots: Annotated[int, keys.count(1, 1000), Doc("how many blocks of ten ports there are")] = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +297,7 @@ class Settings:
     follow: FollowSettings = field(default_factory=FollowSettings)
     phases: Mapping[str, OwnPhase] = field(default_factory=lambda: MappingProxyType({}))
     draft: DraftSettings = field(default_factory=DraftSettings)
+    mcp: Mapping[str, McpServer] = field(default_factory=lambda: MappingProxyType({}))
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

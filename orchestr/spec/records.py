@@ -113,6 +113,12 @@ class Cell:
         OnlyForAgents(),
         Doc("further attempts at its work after one that failed; default: the limits'", 2),
     ] = None
+    options: Annotated[
+        fields.PhaseTables,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("how agents work in single phases", {"repair": {"effort": "high"}}),
+    ] = ()
 
     @property
     def has_plan_phase(self) -> bool:

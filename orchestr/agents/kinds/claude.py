@@ -42,6 +42,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import write_mcp_config
 from orchestr.agents.session_records import SessionRecords
 from orchestr.agents.trouble import LIMITING, is_final
 from orchestr.files import write_atomic
@@ -91,17 +92,27 @@ class Claude(CliAgent):
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
             "--setting-sources", "user,project" if request.trust else "user",
         ]  # fmt: skip
+        if request.mcp and request.folder is not None:
+            argv += ["--mcp-config", str(write_mcp_config(request.mcp, request.folder))]
         if not request.trust:
             argv += ["--strict-mcp-config"]
         if request.folder is not None:
             path = request.folder / "claude.json"
-            write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
+            servers = tuple(server.name for server in request.mcp)
+            given = permission_settings(request.tools, servers)
+            write_atomic(path, json.dumps(given, indent=2).encode())
             argv += ["--settings", str(path)]
         guides = self.list_guides(request)
         if guides:
             argv += ["--append-system-prompt", READ_FIRST.format(", ".join(guides))]
         if request.budget_usd is not None:
             argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
+        if request.effort is not None:
+            argv += ["--effort", request.effort]
+        if request.fallback_model is not None:
+            argv += ["--fallback-model", request.fallback_model]
+        if request.max_turns is not None:
+            argv += ["--max-turns", str(request.max_turns)]
         if request.schema is not None:
             argv += ["--json-schema", json.dumps(request.schema)]
         env = {
@@ -157,9 +168,11 @@ class Claude(CliAgent):
                 return note_record(record)
 
 
-def permission_settings(tools: ToolPermissions) -> dict[str, object]:
-    """The settings of ours that go over the user's: allow and deny, no word about a trailer."""
+def permission_settings(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> dict[str, object]:
+    """The settings of ours that go over the user's: allow and deny, no word about a trailer.
+    ``servers`` are the MCP servers whose tools it may call."""
     allow = [f"Bash({command}:*)" for command in tools.allowed]
+    allow += [f"mcp__{name}" for name in servers]
     allow += [f"Read(/{folder}/**)" for folder in tools.read]
     deny = [f"Bash({command}:*)" for command in tools.denied]
     closed = [] if tools.edit else ["Edit", "Write", "NotebookEdit"]
@@ -291,4 +304,9 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
     return tuple(found)
 
 
-KIND = AgentKind(Claude, provider="anthropic")
+KIND = AgentKind(
+    Claude,
+    provider="anthropic",
+    options=("effort", "fallback_model", "mcp", "max_turns"),
+    efforts=("low", "medium", "high", "xhigh", "max"),
+)

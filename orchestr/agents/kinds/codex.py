@@ -43,6 +43,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_codex
 from orchestr.agents.repo_settings import find_trust_places
 from orchestr.agents.session_records import SessionRecords
 from orchestr.errors import OrchestrError
@@ -103,7 +104,7 @@ class Codex(CliAgent):
             sandbox = self.settings.sandbox
         if not request.tools.edit and not request.walled:
             sandbox = "read-only"
-        hidden = sorted({*KEYS, *self.settings.pass_env})
+        hidden = sorted({*KEYS, *self.settings.pass_env, *request.passed_variables})
         settings = {
             "approval_policy": '"never"',
             "check_for_update_on_startup": "false",
@@ -125,6 +126,10 @@ class Codex(CliAgent):
             words.append(READ_FIRST.format(", ".join(guides)))
         if words:
             settings["developer_instructions"] = json.dumps("\n".join(words))
+        if request.effort is not None:
+            settings["model_reasoning_effort"] = json.dumps(request.effort)
+        if request.folder is not None:
+            settings |= describe_codex(request.mcp, request.folder)
         argv = [
             self.resolved_program,
             "exec",
@@ -143,7 +148,7 @@ class Codex(CliAgent):
             argv += ["--output-schema", str(schema)]
         shown = [p for p in request.pictures if p.suffix.lower() in PICTURES]
         argv += [f"--image={path}" for path in shown if "," not in str(path)]
-        argv += self.settings.args
+        argv += [*self.settings.args, *request.args]
         argv += ["resume", request.session, "-"] if request.session else ["-"]
         return self.describe_launch(request, argv, {})
 
@@ -255,4 +260,10 @@ def _parse_change(key: str, change: Record) -> ToolUse:
     return ToolUse(kind, path, key, diff=diff)
 
 
-KIND = AgentKind(Codex, keys=("program", "sandbox"), provider="openai")
+KIND = AgentKind(
+    Codex,
+    keys=("program", "sandbox"),
+    provider="openai",
+    options=("effort", "mcp"),
+    efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
+)

@@ -29,6 +29,7 @@ from orchestr.agents.events import (
     parse_record,
     text_or_empty,
 )
+from orchestr.agents.mcp import list_hosts, write_mcp_config
 from orchestr.settings.kinds import AGENT_KINDS, AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
@@ -63,21 +64,24 @@ class CommandAgent:
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The program with an allow-list environment; see `Agent.prepare_launch`."""
-        env = agent_env(os.environ, (), pass_env=self._settings.pass_env)
+        passed = (*self._settings.pass_env, *request.passed_variables)
+        env = agent_env(os.environ, (), pass_env=passed)
         env |= self._settings.env
         env |= request.variables
         if request.schema is not None:
             env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
-        argv = self.resolve_argv()
+        env |= describe_options(request)
+        argv = (*self.resolve_argv(), *request.args)
         if request.session:
             argv += tuple(word.replace(SESSION, request.session) for word in self._settings.resume)
+        hosts = list_hosts(request.mcp)
         if self._dialect is None:
-            return AgentLaunch(argv, env, stdin=request.prompt)
+            return AgentLaunch(argv, env, stdin=request.prompt, hosts=hosts)
         ends, goes_on = self._dialect.ends, self._dialect.goes_on
         return AgentLaunch(
-            argv, env, stdin=request.prompt, format="json", ends=ends, goes_on=goes_on
+            argv, env, stdin=request.prompt, format="json", hosts=hosts, ends=ends, goes_on=goes_on
         )
 
     def resolve_argv(self) -> tuple[str, ...]:
@@ -159,6 +163,20 @@ class CommandAgent:
         return word
 
 
+def describe_options(request: AgentRequest) -> dict[str, str]:
+    """What it is asked for, as variables: only its author knows what the program can do."""
+    found = {}
+    if request.effort:
+        found["ORCHESTR_EFFORT"] = request.effort
+    if request.fallback_model:
+        found["ORCHESTR_FALLBACK_MODEL"] = request.fallback_model
+    if request.max_turns:
+        found["ORCHESTR_MAX_TURNS"] = str(request.max_turns)
+    if request.mcp and request.folder is not None:
+        found["ORCHESTR_MCP_CONFIG"] = str(write_mcp_config(request.mcp, request.folder))
+    return found
+
+
 def describe_exit(end: ExitRecord, complaint: str = "") -> str:
     """`exit 3: what it said last` or `killed by signal 9`, for people."""
     what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
@@ -191,4 +209,9 @@ def make_command_agent(settings: AgentSettings, workspace: WorkspaceSettings) ->
     return CommandAgent(settings, workspace.root, dialect)
 
 
-KIND = AgentKind(make_command_agent, keys=("run", "stream", "resume"), required=("run",))
+KIND = AgentKind(
+    make_command_agent,
+    keys=("run", "stream", "resume"),
+    required=("run",),
+    options=("effort", "fallback_model", "mcp", "max_turns"),
+)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.base import AgentLaunch, AgentRequest
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.events import (
     ActionDenied,
@@ -42,6 +42,7 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_opencode
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitReason, ExitRecord
@@ -80,6 +81,8 @@ class OpenCode(CliAgent):
         """Prompt on stdin (arguments with spaces would be quoted)."""
         # A title of ours: it would ask the model for one, paid and in no count.
         argv = [self.resolved_program, "run", "--format", "json"]
+        if request.effort is not None:
+            argv += ["--variant", request.effort]
         argv += [] if request.session else ["--title", TITLE]
         env = {
             "OPENCODE_CONFIG_CONTENT": json.dumps(self._build_config(request)),
@@ -101,7 +104,7 @@ class OpenCode(CliAgent):
 
     def _build_config(self, request: AgentRequest) -> dict[str, object]:
         """With the repository's guides, which it does not read without its configuration."""
-        config = build_config(request.tools)
+        config = build_config(request)
         guides = [str(request.worktree / name) for name in self.list_guides(request)]
         return {**config, "instructions": guides} if guides and not request.trust else config
 
@@ -195,8 +198,9 @@ def _parse_usage(part: Record) -> TokenUsage:
     return TokenUsage(fresh + cached, cached, output, amount_or_none(part.get("cost")) or None)
 
 
-def build_config(tools: ToolPermissions) -> dict[str, object]:
+def build_config(request: AgentRequest) -> dict[str, object]:
     """Configuration that goes over the user's: of several rules that match, the last one counts."""
+    tools = request.tools
     shell = {"*": "deny"}
     for command in tools.allowed:
         shell |= {command: "allow", f"{command} *": "allow"}
@@ -205,7 +209,8 @@ def build_config(tools: ToolPermissions) -> dict[str, object]:
     outside = {"*": "deny"} | {f"{folder}/**": "allow" for folder in tools.read}
     edit = "allow" if tools.edit else "deny"
     permission = {"edit": edit, "bash": shell, "external_directory": outside}
-    return {"permission": permission, "share": "disabled", "autoupdate": False}
+    more = {"mcp": describe_opencode(request.mcp)} if request.mcp else {}
+    return {"permission": permission, "share": "disabled", "autoupdate": False, **more}
 
 
 def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -227,4 +232,4 @@ def find_data(environ: Mapping[str, str]) -> Path:
     return Path(data, "opencode")
 
 
-KIND = AgentKind(OpenCode)
+KIND = AgentKind(OpenCode, options=("effort", "mcp"))

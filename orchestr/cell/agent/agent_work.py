@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import CellContext
+from orchestr.spec.agent_options import AgentOptions
 from orchestr.state.events import EventKind
 
 
@@ -17,7 +18,7 @@ class AgentWork:
     start; ``leave`` writes down what it leaves when it is to start again later.
 
     ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
-    ``told`` goes into the journal with each of its events.
+    ``told`` goes into the journal with each of its events, ``options`` with its starts.
     """
 
     folder: Path
@@ -29,6 +30,7 @@ class AgentWork:
     part: str = ""
     told: Mapping[str, Any] = field(default_factory=dict)
     leave: Callable[[], None] = lambda: None
+    options: Callable[[], AgentOptions] = AgentOptions
 
     @property
     def cost_key(self) -> int | str:

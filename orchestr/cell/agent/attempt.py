@@ -23,6 +23,7 @@ from orchestr.cell.agent.stop_agent import (
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
@@ -55,6 +56,7 @@ from orchestr.errors import (
 )
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
+from orchestr.spec.agent_options import Role
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -185,7 +187,8 @@ def find_stopped_session(ctx: CellContext, newest: Attempt | None, key: str) -> 
     it; None where a new attempt begins."""
     if newest is None or (newest.outcome, newest.of, newest.key) != ("aborted", "", key):
         return None
-    if (newest.agent, newest.model) != (ctx.agent_settings.name, ctx.model or ""):
+    model = planned_options(ctx, Role.IMPLEMENT).options.model
+    if (newest.agent, newest.model) != (ctx.agent_settings.name, model or ""):
         return None
     state = client.read_attempt_state(attempts.attempt_folder(ctx.dir, newest.number))
     if state in UNENDED or attempts.is_rebuild_requested(ctx.dir):
@@ -214,7 +217,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, tries: int
         ctx.dir,
         key=key,
         agent=ctx.agent_settings.name,
-        model=ctx.model,
+        model=planned_options(ctx, Role.IMPLEMENT).options.model,
         start=start,
         tries=tries,
     )

@@ -31,8 +31,14 @@ from orchestr.cell.agent.launch import (
     start_offsets,
     write_launch,
 )
-from orchestr.cell.agent.pauses import pause_for_limit, pause_for_trouble, wait_for_provider
+from orchestr.cell.agent.pauses import (
+    end_trouble,
+    pause_for_limit,
+    pause_for_trouble,
+    wait_for_provider,
+)
 from orchestr.cell.agent.refused_commands import warn_of_refused
+from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
@@ -82,6 +88,7 @@ def author_work(
         phase or attempt.phase,
         write,
         told=told,
+        options=lambda: attempt_options(ctx, attempt),
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
@@ -136,7 +143,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             work.leave()
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
-            ctx.provider_pause(work.agent).reset_backoff()
+            end_trouble(ctx, work)
             return verdict
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
@@ -172,7 +179,7 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         child = client.start_supervisor(folder, hold=slot)
         work.emit(ctx, EventKind.ATTEMPT_STARTED, pid=child.pid, agent=work.agent,
                          version=ctx.run.agent_adapter(work.agent).program_version(),
-                         prompt=digest_prompt(folder))  # fmt: skip
+                         prompt=digest_prompt(folder), **_name_options(work))  # fmt: skip
     else:
         work.emit(ctx, EventKind.ATTEMPT_ADOPTED, state=str(state))
     stop = _AgentStopEvent(ctx, work)
@@ -231,6 +238,12 @@ def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
     return tally_transcript(
         work.folder / TRANSCRIPT, ctx.run.agent_adapter(work.agent).parse_line
     ).session_id
+
+
+def _name_options(work: AgentWork) -> dict[str, Any]:
+    """What its start is asked for, where that is anything."""
+    found = work.options().stated
+    return {"options": found} if found else {}
 
 
 def digest_prompt(folder: Path) -> str | None:
