@@ -94,6 +94,14 @@ def find_configured(agent: AgentSettings) -> KnownAgent | None:
     return read_catalogue().get(agent.kind)
 
 
+def list_suggested() -> tuple[KnownAgent, ...]:
+    """Those that a new workspace may begin with: each program once, those that were tried only."""
+    return tuple(
+        known for known in read_catalogue().values()
+        if known.resume and not (known.kind == "acp" and known.like)
+    )  # fmt: skip
+
+
 def suggest_install(agent: AgentSettings) -> str:
     """What to do when the program of an entry of the settings is missing."""
     known = find_configured(agent)
