@@ -50,6 +50,7 @@ class KnownAgent:
     config: str = ""
     config_files: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     untrusted_meta: Mapping[str, Any] = field(default_factory=dict)
 

@@ -17,6 +17,8 @@ from orchestr.agents.catalogue import (
     read_catalogue,
     suggest_install,
 )
+from orchestr.agents.own_servers import list_own_servers
+from orchestr.sandbox.hosts import AGENT_HOSTS
 from orchestr.settings.new_workspace import Surroundings, write_workspace
 from orchestr.settings.records import AgentSettings
 from tests.fork_server import run_process
@@ -58,6 +60,18 @@ def test_a_missing_program_is_installed_by_its_own_command() -> None:
     assert "@openai/codex" in suggest_install(AgentSettings("x", "codex"))
     other = AgentSettings("x", "command", run=("my-agent",))
     assert suggest_install(other) == "install it, or change [agents.x] in orchestr.toml"
+
+
+def test_an_agent_reaches_its_own_servers() -> None:
+    def servers(kind: str, *run: str) -> tuple[str, ...]:
+        return list_own_servers(AgentSettings("x", kind, run=run))
+
+    assert servers("claude") == AGENT_HOSTS["claude"]
+    assert servers("acp", "claude-agent-acp") == AGENT_HOSTS["claude"]
+    assert "portal.qwen.ai" in servers("acp", "qwen", "--acp")
+    assert "api.anthropic.com" not in servers("acp", "qwen", "--acp")
+    every = {host for hosts in AGENT_HOSTS.values() for host in hosts}
+    assert set(servers("command", "x")) == set(servers("acp", "x")) == every
 
 
 def test_a_new_workspace_has_what_was_found(tmp_path: Path) -> None:
