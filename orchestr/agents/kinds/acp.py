@@ -72,7 +72,9 @@ class AcpAgent(CliAgent):
         self.tells = self.known is not None and self.known.cost == "dollars"
         super().__init__(settings, workspace)
         self._like = _make_like(self.known, settings, workspace)
+        self.live = self.known is None or self.known.live
         if self._like is not None:
+            self.speaks = self._like.kind
             self.own = (*self._like.own, *self.own)
             self.without = self._like.without
             if self.known is not None and self.known.can_distrust:
@@ -84,7 +86,7 @@ class AcpAgent(CliAgent):
             raise OrchestrError(f"agent {self.name}: kind acp needs a folder for its request")
         tools, known = request.tools, self.known
         asked = ClientRequest(
-            run=self.resolve_command(),
+            run=(*self.resolve_command(), *request.args),
             worktree=str(request.worktree),
             session=request.session,
             model=request.model,
