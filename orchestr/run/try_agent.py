@@ -83,7 +83,8 @@ def describe_trials(request: Request) -> str:
     return (
         f"Tries what agent {request.name} keeps (promises: {len(tried)}, runs: {runs}) in "
         f"temporary workspaces, with a scripted model on 127.0.0.1, a home of its own "
-        f"and a fake key: none of your logins, nothing is paid. A few minutes, {int(runs * TRIAL_SECONDS / 60)} at most."
+        "and a fake key: none of your logins, nothing is paid. A few minutes, "
+        f"{int(runs * TRIAL_SECONDS / 60)} at most."
     )
 
 
