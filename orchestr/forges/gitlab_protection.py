@@ -27,5 +27,5 @@ class GitLabProtection(GitLabBase):
         )
 
     def read_review_teams(self, repo: RepoRef, number: int) -> Mapping[str, frozenset[str]]:
-        """See `ProtectingForge.read_review_teams`. Nobody reviews for a group at GitLab."""
+        """See `ProtectingForge.read_review_teams`. A review is for no group at GitLab."""
         return {}
