@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base import drafting, options
+from orchestr.commands.base.agent_overrides import read_effort
 from orchestr.commands.base.options import flag_option, repeated_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.draft.build import build_draft, read_draft_text
@@ -72,6 +73,7 @@ class Draft(PlainVerb):
         flag_option("force", "draft again although the intent did not change"),
         {**options.AGENT, "help": "who drafts (draft.agent, else agents.default)"},
         {**options.MODEL, "help": "its model"},
+        {**options.EFFORT, "help": "its effort"},
         options.BUDGET,
         options.BUDGET_TOKENS,
         options.YES,
@@ -104,6 +106,7 @@ class Draft(PlainVerb):
                 agent=agent,
                 model=params["model"],
                 purse=options.make_purse(params),
+                effort=read_effort(params["effort"]),
             )
             if not drafting.confirm_draft(work, yes=params["yes"]):
                 return int(ExitCode.DONE)

@@ -12,6 +12,7 @@ from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_options import list_option_problems
 from orchestr.run.check_phases import list_prompt_problems
 from orchestr.run.workspace import Session
 from orchestr.spec.validate import ValidationReport, expand_specs, validate_specs
@@ -44,6 +45,8 @@ class Validate(PlainVerb):
         root = session.settings.workspace.root
         template = check_template(session.settings, report.features)
         template += list_prompt_problems(report.features, root)
+        for feature in report.features:
+            template += list_option_problems(feature, session.settings, root)
         for problem in [*template, *report.problems, *report.warnings]:
             sys.stdout.write(f"{problem}\n")
         bad = not report.is_good

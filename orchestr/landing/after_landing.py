@@ -274,14 +274,14 @@ def _remove_landed_worktree(ctx: CellContext, head: str, warn: Warn) -> None:
 
 
 def _delete_branch(ctx: CellContext, branch: Branch, head: CommitId, warn: Warn) -> None:
-    ref = f"refs/heads/{branch}"
+    ref, remote = f"refs/heads/{branch}", ctx.repo.remotes.push
     for dep in same_repo_dependents(ctx):
         pr = newest_pr(dep)
         if pr is not None and pr.state is PRState.OPEN and pr.base == branch:
             return warn(f"{ctx.name}: {pr.url} is still for {branch}; the branch was kept")
-    there = ctx.repo.ls_remote("origin", ref).get(ref)
+    there = ctx.repo.ls_remote(remote, ref).get(ref)
     if there == head:
-        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, answers=ANY_EXIT)
+        ctx.repo.run_git("push", "--quiet", remote, "--delete", ref, answers=ANY_EXIT)
     elif there is not None:
         return warn(f"{ctx.name}: {branch} at the origin has moved; it was kept")
     with suppress(OrchestrError):
