@@ -31,7 +31,12 @@ from orchestr.cell.agent.launch import (
     start_offsets,
     write_launch,
 )
-from orchestr.cell.agent.pauses import pause_for_limit, pause_for_trouble, wait_for_provider
+from orchestr.cell.agent.pauses import (
+    end_trouble,
+    pause_for_limit,
+    pause_for_trouble,
+    wait_for_provider,
+)
 from orchestr.cell.agent.refused_commands import warn_of_refused
 from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
@@ -138,7 +143,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             work.leave()
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
-            ctx.provider_pause(work.agent).reset_backoff()
+            end_trouble(ctx, work)
             return verdict
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
