@@ -49,6 +49,7 @@ class CliAgent(ABC):
     program: str
     own: tuple[str, ...]
     without: tuple[str, ...] = ()
+    speaks: str = ""  # the kind whose words for trouble it has; empty: its own
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
     repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
@@ -247,13 +248,14 @@ class CliAgent(ABC):
         """What a bad end is, by its words. A time that they name wins over an exit code."""
         now = datetime.now().astimezone()
         words = f"{why} {self.read_silent_trouble(folder, end)}".strip()
-        named = find_limit(words, now, self.kind) or self.limit_from_exit(end)
+        kind = self.speaks or self.kind
+        named = find_limit(words, now, kind) or self.limit_from_exit(end)
         limit = sums.limit or named
         if limit is not None:
             until = limit.until or (named.until if named is not None else None)
             return replace(verdict, reason=why, limited=True, limited_until=until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
-        trouble = find_trouble(words, self.kind)
+        trouble = find_trouble(words, kind)
         passing = trouble is Trouble.PASSING or self.is_passing_exit(end)
         return replace(
             verdict,

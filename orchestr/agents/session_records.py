@@ -45,6 +45,7 @@ class SessionMeter:
 
     records: SessionRecords
     homes: tuple[Path, ...]
+    _found: dict[str, list[Path]] = field(default_factory=dict)
     _offsets: dict[Path, int] = field(default_factory=dict)
     _counted: dict[str, TokenUsage] = field(default_factory=dict)
 
@@ -60,11 +61,15 @@ class SessionMeter:
         return total if self._counted else None
 
     def _find_files(self, session: str) -> list[Path]:
+        """Looked for until they are there: a user may have thousands of sessions."""
         for home in self.homes:
-            found = sorted(home.glob(self.records.pattern(session)))
-            if found:
-                return found
-        return []
+            if session in self._found:
+                break
+            found = home.glob(self.records.pattern(session))
+            files = sorted(path for path in found if path.is_file())  # no pipe that an agent made
+            if files:
+                self._found[session] = files
+        return self._found.get(session, [])
 
     def _read_on(self, path: Path) -> None:
         for offset, line in _read_lines(path, self._offsets.get(path, 0)):

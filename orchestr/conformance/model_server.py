@@ -126,7 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"data": [], "models": []})
 
     def do_CONNECT(self) -> None:
-        """As a proxy: whatever is asked for in the tunnel is asked of the model."""
+        """As a proxy: whatever is asked for in the tunnel is asked of the model. A tunnel to the
+        model itself is no stray: there are programs that know no `NO_PROXY`."""
+        if self.path == self.model.address:
+            self.send_response(200)
+            self.end_headers()
+            self.close_connection = False
+            return
         self.model.tunnels.append(self.path)
         if self.model.tls is None:
             self._send(403, None)

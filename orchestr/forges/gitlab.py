@@ -31,7 +31,7 @@ from orchestr.forges.base import (
     PullRequest,
     RepoRef,
 )
-from orchestr.forges.gitlab_api import RequestMissing, RequestRefused, quote_name, unreadable_error
+from orchestr.forges.gitlab_api import quote_name, unreadable_error
 from orchestr.forges.gitlab_dress import GitLabDressing
 from orchestr.forges.gitlab_follow import GitLabFollowing
 from orchestr.forges.gitlab_issues import GitLabIssues
@@ -40,6 +40,7 @@ from orchestr.forges.gitlab_merge import GitLabMerging
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.query_batcher import Found, QueryBatcher
 from orchestr.forges.rate_limit import OutcomeUnknown
+from orchestr.forges.rest_answers import RequestMissing, RequestRefused
 
 BRANCHES = 100  # branches in one query
 PAGES = 50  # of merge requests in one question

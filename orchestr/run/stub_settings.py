@@ -20,7 +20,7 @@ from orchestr.spec.path_patterns import match_paths
 TRAILER = "Orchestr-Stub: nothing of this commit is real work"
 _PLACES = ("state", "worktrees", "repos")  # each stub has its own
 _ANY_AGENT = (
-    "model", "paid", "retry_after", "retry_max", "sign", "provider", "network",
+    "model", "paid", "retry_after", "retry_max", "retry_for", "sign", "provider", "network",
 )  # fmt: skip
 _WILD = re.compile(r"[*?\[]")
 

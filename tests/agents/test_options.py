@@ -75,7 +75,7 @@ def test_codex(request_: AgentRequest) -> None:
 def test_gemini(request_: AgentRequest) -> None:
     adapter("gemini").prepare_launch(replace(request_, max_turns=7, mcp=SERVERS))
     folder = request_.prompt.parent
-    given = json.loads((folder / "gemini.json").read_text())
+    given = json.loads((folder / "gemini-settings.json").read_text())
     assert given["model"] == {"maxSessionTurns": 7}
     assert given["mcpServers"]["docs"]["env"]["DOCS_TOKEN"] == "$DOCS_TOKEN"
     rules = tomllib.loads((folder / "gemini.toml").read_text())["rule"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestr.agents.base import AgentRequest, ToolPermissions
+from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.permissions import commands_for
 from orchestr.agents.trouble import Trouble, find_trouble
 from orchestr.agents.usage import tally_transcript
@@ -21,6 +22,7 @@ from orchestr.git.agent_environment import is_dropping
 from orchestr.supervisor.client import LaunchRecord
 from orchestr.supervisor.protocol import ExitReason, ExitRecord
 from orchestr.supervisor.transcript import matches_event
+from orchestr.views.logs.events import EventFormatter
 from tests.agents.kit import adapter, exited, stream
 
 # The last words of the real programs (claude 2.1.332, codex 0.171.0, gemini 0.61.0, opencode
@@ -351,3 +353,42 @@ def test_a_command_agent_is_judged_by_the_stream_it_writes(tmp_path: Path) -> No
     assert done.ok
     assert done.tokens is not None
     assert done.tokens.output == 150
+
+
+# ---- what is said of it -------------------------------------------------------------------------
+
+
+def test_logs_do_not_sum_up_what_is_a_sum_already() -> None:
+    """codex tells the figures of the whole session at the end of each turn."""
+    view, agent = EventFormatter(), adapter("codex")
+    ends = []
+    for name in ("codex-ok", "codex-ok-resumed"):
+        for line in stream(name).splitlines():
+            shown = view.format_events(agent.parse_line(line))
+            ends += [text for text, _ in shown if text.startswith("= ended")]
+    assert ends == [
+        "= ended, 3000 tokens in, 150 tokens out",
+        "= ended, 1000 tokens in, 50 tokens out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "why"),
+    [
+        (0, "", None),
+        (2, "error: unrecognized subcommand 'sandbox'", None),
+        (1, "WARNING: no aliases in codex_home\nbwrap: execvp codex-linux-sandbox: No such file",
+         "bwrap: execvp codex-linux-sandbox: No such file"),
+        (1, "Traceback: KeyError", None),
+    ],
+)  # fmt: skip
+def test_codex_tries_its_own_sandbox(tmp_path: Path, code: int, said: str, why: str | None) -> None:
+    program = tmp_path / "codex"
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit {code}\n")
+    program.chmod(0o755)
+    agent = adapter("codex", program=str(program))
+    assert isinstance(agent, CliAgent)
+    assert agent.explain_own_sandbox() == why
+    off = adapter("codex", program=str(program), sandbox="danger-full-access")
+    assert isinstance(off, CliAgent)
+    assert off.explain_own_sandbox() is None

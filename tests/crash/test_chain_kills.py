@@ -29,9 +29,7 @@ def test_a_kill_anywhere_around_the_change_of_agents(tmp_path: Path) -> None:
     names = [step.split()[1] for step in steps]
     begin, end = names.index("attempt.exited"), len(names) - names[::-1].index("attempt.started")
     wanted = ("journal:after", "write:after", "start:before", "start:after")
-    cases = [
-        f"{place}#{number}" for place, _, number in places[begin - 1 : end] if place in wanted
-    ]
+    cases = [f"{place}#{number}" for place, _, number in places[begin - 1 : end] if place in wanted]
     assert len(cases) > 8
 
     def act(house: House, at: str) -> None:

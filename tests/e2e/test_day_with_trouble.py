@@ -158,6 +158,33 @@ def test_a_stopped_agent_goes_on_with_its_session(workspace: MakeWorkspace) -> N
     assert ws.status()["a"]["tokens"]["input"] == counted(ws)["a"] * INPUT
 
 
+def test_what_is_known_late_is_said_before_the_run(workspace: MakeWorkspace) -> None:
+    agents = {"late": {"kind": "command", "run": ["sh", "agent.sh"], "stream": "codex",
+                       "paid": False, **PRICES}}  # fmt: skip
+    ws = workspace(cells={"a": {"agent": "late"}},
+                   settings={"agents": agents, "limits": {"attempt_usd": 1.0}})  # fmt: skip
+    said = ws.run("plan", "demo").stderr
+    assert "agent late tells its cost at the end: a budget ends what would start after it" in said
+    assert "agent late tells its cost at the end" in ws.run("doctor", "demo").stdout
+
+
+def test_refused_commands_are_shown_with_the_line_that_allows_them(
+    workspace: MakeWorkspace,
+) -> None:
+    denied = {"tool_name": "Bash", "tool_use_id": "1",
+              "tool_input": {"command": "cd x && docker ps"}}  # fmt: skip
+    end = {"type": "result", "subtype": "success", "is_error": False, "session_id": "1",
+           "result": "done", "permission_denials": [denied]}  # fmt: skip
+    agents = {"claude": {"kind": "command", "run": ["sh", "agent.sh"], "stream": "claude"}}
+    ws = workspace(cells={"a": {"agent": "claude"}}, settings={"agents": agents})
+    (ws.root / "agent.sh").write_text(f"echo x > a.txt\necho '{json.dumps(end)}'\n")
+    ws.run("run", "demo", code=0)
+    (warning,) = ws.journal(kind="cell.warned")
+    reason = warning["data"]["reason"]
+    assert "was not let run docker; to allow that: tools = [" in reason
+    assert '"docker"] in [repos.app] of orchestr.toml' in reason
+
+
 def test_files_of_an_agent_alone_are_no_work(workspace: MakeWorkspace) -> None:
     ws = workspace(cells={"a": {}})
     ws.script("a", "echo prompt > .aider.chat.history.md; mkdir .aider.tags.cache.v4; "

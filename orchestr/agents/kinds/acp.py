@@ -72,7 +72,9 @@ class AcpAgent(CliAgent):
         self.tells = self.known is not None and self.known.cost == "dollars"
         super().__init__(settings, workspace)
         self._like = _make_like(self.known, settings, workspace)
+        self.live = self.known is None or self.known.live
         if self._like is not None:
+            self.speaks = self._like.kind
             self.own = (*self._like.own, *self.own)
             self.without = self._like.without
             if self.known is not None and self.known.can_distrust:

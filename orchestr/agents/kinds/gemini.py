@@ -59,7 +59,8 @@ FIXED = {
     "GEMINI_SYSTEM_MD": "false",
 }
 LIMITED = 429 % GEMINI_MODULUS
-# The weakest of its settings files: the user's own go over it.
+MERGED = "gemini-settings.json"
+# The user's own settings go over these.
 DEFAULTS = {
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     "privacy": {"usageStatisticsEnabled": False},
@@ -100,25 +101,32 @@ class Gemini(CliAgent):
         # A terminal that it takes for a good one: else each log begins with warnings of it.
         env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         if request.folder is not None:
-            policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
+            policy = request.folder / "gemini.toml"
             servers = describe_gemini(request.mcp)
             write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
             given = build_defaults(servers, request.max_turns)
-            write_private(defaults, json.dumps(given, indent=2))
             argv += ["--policy", str(policy)]
-            env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
+            settings = merge_settings(given, read_user_settings(os.environ))
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
                     {**read_user_servers(os.environ), **servers},
                     without_guides=bool(self.find_doubted_guides(request)),
                 )
+                settings = merge_settings(settings, strict)
                 write_private(over, json.dumps(strict, indent=2))
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
-            env |= self._keep_quiet(request, request.folder, given)
-        return self.make_launch(self._add_guides(request), argv, env, resume="--resume")
+            merged = request.folder / MERGED
+            write_private(merged, json.dumps(settings, indent=2))
+            if not request.walled:
+                env["GEMINI_CLI_HOME"] = str(make_own_home(request.folder, merged))
+        launch = self.make_launch(self._add_guides(request), argv, env, resume="--resume")
+        if request.folder is None:
+            return launch
+        config = tuple(replace_settings(one, request.folder / MERGED) for one in launch.config)
+        return replace(launch, config=config)
 
     def _add_guides(self, request: AgentRequest) -> AgentRequest:
         """The prompt with the names of the guides that it does not read by itself."""
@@ -129,26 +137,6 @@ class Gemini(CliAgent):
         text = request.prompt.read_text(encoding="utf-8")
         write_atomic(prompt, f"{READ_FIRST.format(', '.join(guides))}\n\n{text}".encode())
         return replace(request, prompt=prompt)
-
-    def _keep_quiet(
-        self, request: AgentRequest, folder: Path, given: Mapping[str, Any]
-    ) -> dict[str, str]:
-        """A settings folder of the attempt's own where it would not take ours (``given``): since
-        0.61 it passes over files in folders that anybody but root may change. The rest of the
-        user's settings folder is linked in."""
-        if request.walled or is_roots_alone(folder / "gemini.json"):
-            return {}
-        home, user = folder / "gemini-home", locate_settings(os.environ)
-        place = home / ".gemini"
-        place.mkdir(parents=True, exist_ok=True)
-        names = (*SETTINGS, *LOGINS)
-        for name in names:
-            if name != "settings.json" and (user / name).exists():
-                with suppress(FileExistsError):
-                    (place / name).symlink_to(user / name)
-        merged = merge_settings(given, read_user_settings(os.environ))
-        write_private(place / "settings.json", json.dumps(merged, indent=2))
-        return {"GEMINI_CLI_HOME": str(home)}
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -214,6 +202,30 @@ class Gemini(CliAgent):
         return UsageLimit(kind="exit 173 (HTTP 429)") if end.code == LIMITED else None
 
 
+def make_own_home(folder: Path, settings: Path) -> Path:
+    """A home of the attempt's own with our settings; the rest of the user's folder is linked in.
+
+    Since 0.61 gemini passes over settings files in folders that anybody but root may change, so it
+    would not take our defaults from a file of the workspace.
+    """
+    home, user = folder / "gemini-home", locate_settings(os.environ)
+    place = home / ".gemini"
+    place.mkdir(parents=True, exist_ok=True)
+    for name in (*SETTINGS, *LOGINS):
+        if name != "settings.json" and (user / name).exists():
+            with suppress(FileExistsError):
+                (place / name).symlink_to(user / name)
+    write_private(place / "settings.json", settings.read_text(encoding="utf-8"))
+    return home
+
+
+def replace_settings(folder: ConfigFolder, settings: Path) -> ConfigFolder:
+    """The same folder with our settings in the place of the user's, which are in them."""
+    copies = tuple((settings if name == "settings.json" else source, name)
+                   for source, name in folder.copies)  # fmt: skip
+    return replace(folder, copies=copies)
+
+
 def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict[str, Any]:
     """Settings over the repository's, which would start programs: the user's MCP ``servers`` only,
     no hooks, no commands that find or call tools, no extensions but the user's."""
@@ -268,15 +280,6 @@ def merge_settings(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[st
             value = merge_settings(mine, value)
         merged[key] = value
     return merged
-
-
-def is_roots_alone(path: Path) -> bool:
-    """Whether a file and all folders above it are root's, and no one else may change them."""
-    try:
-        states = [place.stat() for place in (path, *path.resolve().parents)]
-    except OSError:
-        return False
-    return all(state.st_uid == 0 and not state.st_mode & 0o022 for state in states)
 
 
 def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:

@@ -105,6 +105,12 @@ def pause_for_trouble(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) 
     return None
 
 
+def end_trouble(ctx: CellContext, work: AgentWork) -> None:
+    """The agent came to a good end: its provider is well, and later trouble is new."""
+    ctx.provider_pause(work.agent).reset_backoff()
+    (work.folder / TROUBLE).unlink(missing_ok=True)
+
+
 def wait_for_provider(ctx: CellContext, work: AgentWork) -> None:
     """Hold no slot while the provider says "not now"; an agent at work is not waited for.
 

@@ -32,6 +32,7 @@ from orchestr.cell.agent.launch import (
     write_launch,
 )
 from orchestr.cell.agent.pauses import (
+    end_trouble,
     pause_for_limit,
     pause_for_trouble,
     refuse_long_wait,
@@ -146,7 +147,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             work.leave()
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
-            ctx.provider_pause(work.agent).reset_backoff()
+            end_trouble(ctx, work)
             return verdict
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
