@@ -43,6 +43,21 @@ def task_test() -> dict[str, Any]:
     }
 
 
+def conformance_command(agents: list[str] | None) -> list[str]:
+    """The command of the task `conformance`."""
+    return [PYTHON, "-m", "tests.conformance.matrix", *(agents or ())]
+
+
+def task_conformance() -> dict[str, Any]:
+    """What real agents keep: tries them (or those named), writes the table of docs/agents.md."""
+    return {
+        "actions": [CmdAction(conformance_command, shell=False)],
+        "pos_arg": "agents",
+        "verbosity": 2,
+        "io": {"capture": False},
+    }
+
+
 def task_lint() -> Any:
     """ruff, formatting, types (mypy), layers (import-linter)."""
     for name, argv in LINTERS.items():

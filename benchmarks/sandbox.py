@@ -19,7 +19,7 @@ from benchmarks.measure import clock
 from orchestr.sandbox.choose import SandboxKind, choose_sandbox
 from orchestr.sandbox.hosts import AGENT_HOSTS
 from orchestr.sandbox.wall import GitPlaces, NetworkPlan, WallRequest, wrap_command, write_plan
-from orchestr.settings.records import SandboxSettings
+from orchestr.settings.limit_records import SandboxSettings
 
 TARGET = 50.0  # ms
 NETWORKS = {

@@ -122,6 +122,10 @@ class PhaseFailed(OrchestrError):
     """A cell's phase ended without its result; the reason is fit for people."""
 
 
+class FinalFailure(PhaseFailed):
+    """A failure that no further attempt would change: a budget, a refused key, a broken rule."""
+
+
 class Unavailable(OrchestrError):
     """The machine, the network or a server was in the way: nothing is known about the work.
 

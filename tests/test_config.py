@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from orchestr.errors import SpecError, UsageError
 from orchestr.settings import keys
 from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.loader import find_workspace, load_settings
+from orchestr.settings.machine_records import (
+    CheckSettings,
+    McpServer,
+    PortSettings,
+)
 from orchestr.settings.records import (
     AgentSettings,
-    CheckSettings,
     DraftSettings,
     FollowSettings,
     ForgeSettings,
-    LimitSettings,
     NotifySettings,
-    PortSettings,
     RepoSettings,
-    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
@@ -343,11 +345,11 @@ def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
         AGENT,
         ORCHESTR_SET_LIMIT_JOBS="5",
         ORCHESTR_SET_LIMITS_JOBS="many",
-        ORCHESTR_SET_FORGE_KIND="gitlab",
+        ORCHESTR_SET_FORGE_KIND="githib",
     )
 
     assert said == (
-        "ORCHESTR_SET_FORGE_KIND: error: forge.kind: there is no forge kind `gitlab`\n"
+        "ORCHESTR_SET_FORGE_KIND: error: forge.kind: there is no forge kind `githib`\n"
         "  hint: did you mean `github`?\n"
         "ORCHESTR_SET_LIMITS_JOBS: error: limits.jobs: must be a whole number, got `many`\n"
         "ORCHESTR_SET_LIMIT_JOBS: error: no such setting\n"
@@ -463,6 +465,7 @@ def test_every_field_of_a_section_is_a_key_with_a_description() -> None:
         "limits": LimitSettings, "checks": CheckSettings, "ports": PortSettings,
         "forge": ForgeSettings, "landing": LandingSettings, "notify": NotifySettings,
         "sandbox": SandboxSettings, "follow": FollowSettings, "draft": DraftSettings,
+        "mcp": McpServer,
     }  # fmt: skip
 
     assert KEYS_OF_SECTIONS.keys() == {*records, "phases"}  # those of `FIELDS`
@@ -483,6 +486,7 @@ def test_examples_and_usual_values_are_taken(tmp_path: Path) -> None:
         LimitSettings,
         NotifySettings,
         SandboxSettings,
+        McpServer,
     ):
         for name, key in list_keys(record).items():
             for mark in record.__annotations__[name].__metadata__:

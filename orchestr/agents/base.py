@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from orchestr.agents.events import Event, TokenUsage
 from orchestr.agents.usage import TokenPrices
 from orchestr.sandbox.config_copies import ConfigFolder
+from orchestr.settings.machine_records import McpServer
 from orchestr.supervisor.client import ExitRecord
 
 
@@ -43,6 +44,9 @@ class AgentRequest:
     ``walled``: it runs in our sandbox, so a sandbox of its own may stay away. ``trust``: the
     repository's own settings of the agent are obeyed; ``changed_guides`` are those of its guides
     that this feature has changed.
+
+    ``effort``, ``fallback_model``, ``mcp``, ``args`` (words after those of the settings) and
+    ``max_turns`` are there only where the kind declares that it can be given them.
     """
 
     worktree: Path
@@ -58,6 +62,16 @@ class AgentRequest:
     walled: bool = False
     trust: bool = False
     changed_guides: tuple[str, ...] = ()
+    effort: str | None = None
+    fallback_model: str | None = None
+    mcp: tuple[McpServer, ...] = ()
+    args: tuple[str, ...] = ()
+    max_turns: int | None = None
+
+    @property
+    def passed_variables(self) -> tuple[str, ...]:
+        """The user's variables that it must have for its MCP servers."""
+        return tuple(dict.fromkeys(name for server in self.mcp for name in server.variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,12 @@ class AgentLaunch:
     """How the supervisor starts the agent. ``format`` is `lines` or `json` (its output).
 
     In our sandbox it has a copy of each folder of ``config``, and may write to ``write``.
-    ``ignored`` names what of the repository's settings is not obeyed.
+    ``ignored`` names what of the repository's settings is not obeyed. ``hosts`` are rules for
+    servers that it must reach beside its own.
+
+    ``ends`` are the records
+    after which it has only to end, ``goes_on`` those that say that it works again after all: a
+    type, and `PATH=VALUE` where only some of that type are meant.
     """
 
     argv: tuple[str, ...]
@@ -75,13 +94,18 @@ class AgentLaunch:
     config: tuple[ConfigFolder, ...] = ()
     write: tuple[Path, ...] = ()
     ignored: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ("result",)
+    goes_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentVerdict:
     """How the agent's own end reads. ``ok`` is necessary, never sufficient.
 
-    ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known.
+    ``limited`` is a usage limit: not a failure; ``limited_until`` is Unix time when known. So is
+    ``passing`` trouble of a server or the network; ``final`` is a failure that no further try can
+    change (a refused key). ``refused`` are commands that it wanted to run and was not let run.
     ``no_change`` is the reason given with `no_change_needed`, ``amend`` the `PATH: WHAT` of a
     contract that another cell must change. ``session_id`` can be resumed,
     unless ``session_lost`` says that the one asked for was not there any more.
@@ -94,6 +118,9 @@ class AgentVerdict:
     reason: str = ""
     limited: bool = False
     limited_until: float | None = None
+    passing: bool = False
+    final: bool = False
+    refused: tuple[str, ...] = ()
     no_change: str | None = None
     amend: str | None = None
     cost_usd: float | None = None

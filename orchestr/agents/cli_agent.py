@@ -22,15 +22,20 @@ from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
 from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import Event, Parse, Record, UsageLimit, make_line_parser
 from orchestr.agents.limits import find_limit
+from orchestr.agents.mcp import list_hosts
 from orchestr.agents.repo_settings import find_settings
-from orchestr.agents.usage import TokenPrices, UsageTally, tally_transcript
+from orchestr.agents.session_records import COPY, SessionMeter, SessionRecords
+from orchestr.agents.trouble import Trouble, find_trouble
+from orchestr.agents.usage import MeasureFiles, TokenPrices, UsageTally, tally_transcript
 from orchestr.errors import CorruptState, OrchestrError
 from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
-from orchestr.supervisor.client import ExitRecord
+from orchestr.supervisor.client import ExitRecord, read_launch
 
+GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md")
+READ_FIRST = "This repository keeps instructions for you: read {} first."
 NO_CHANGE = "ORCHESTR no_change_needed:"
 AMEND = "ORCHESTR amend "
 PATIENCE = 30.0  # seconds for `--version`; the slowest of them needs 3
@@ -44,10 +49,17 @@ class CliAgent(ABC):
     program: str
     own: tuple[str, ...]
     without: tuple[str, ...] = ()
+    speaks: str = ""  # the kind whose words for trouble it has; empty: its own
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
     repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
     guides: tuple[str, ...] = ()  # the names of the guides that it reads there
+    ends: tuple[str, ...] = ("result",)  # its last records, see `AgentLaunch`
+    goes_on: tuple[str, ...] = ()
+    good_exits: tuple[int, ...] = (0,)  # with a good result
+    live: bool = True  # whether what it takes is known while it works
+    tells_while_working: bool = False  # whether its stream alone says so
+    records: SessionRecords | None = None  # the files in which it keeps its sessions
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -78,11 +90,36 @@ class CliAgent(ABC):
         """The limit that an exit code stands for, where the stream reports none."""
         return None
 
+    def is_passing_exit(self, end: ExitRecord) -> bool:
+        """Whether an exit code stands for a server's trouble, where the stream reports none."""
+        return False
+
+    def locate_settings(self, environ: Mapping[str, str]) -> Path:
+        """Its settings folder, by the variables that it starts with."""
+        return Path(environ.get("HOME", "/"))
+
+    def measure_sessions(self, folder: Path) -> MeasureFiles | None:
+        """What its own records say of the sessions of an agent that was started in ``folder``;
+        None for a kind that keeps none."""
+        if self.records is None:
+            return None
+        try:
+            environ = read_launch(folder).env
+        except (OSError, ValueError):
+            environ = {}
+        homes = (folder / COPY, self.locate_settings(environ))
+        return SessionMeter(self.records, homes).measure
+
+    def read_silent_trouble(self, folder: Path, end: ExitRecord) -> str:
+        """What files of its own in the attempt's ``folder`` say of a wait without output."""
+        return ""
+
     # ---- what is the same for all ------------------------------------------------------------
 
     def build_environment(self, request: AgentRequest, more: Mapping[str, str]) -> dict[str, str]:
         """Ours for all, ``more`` of the adapter, the settings' and the cell's, in this order."""
-        own = agent_env(os.environ, self.own, without=self.without, pass_env=self.settings.pass_env)
+        passed = (*self.settings.pass_env, *request.passed_variables)
+        own = agent_env(os.environ, self.own, without=self.without, pass_env=passed)
         return {
             **own,
             **QUIET,
@@ -102,7 +139,8 @@ class CliAgent(ABC):
             argv = [*argv, "--model", request.model]
         if request.session:
             argv = [*argv, resume, request.session]
-        return self.describe_launch(request, [*argv, *self.settings.args], env)
+        argv = [*argv, *self.settings.args, *request.args]
+        return self.describe_launch(request, argv, env)
 
     def list_ignored(self, request: AgentRequest) -> tuple[str, ...]:
         """Which of the repository's settings and guides it does not obey."""
@@ -116,6 +154,13 @@ class CliAgent(ABC):
         changed = () if request.trust else request.changed_guides
         return [name for name in changed if Path(name).name in self.guides]
 
+    def list_guides(self, request: AgentRequest) -> list[str]:
+        """The repository's guides for agents that it is to read: those that are there, without
+        those that this feature has changed."""
+        changed = () if request.trust else request.changed_guides
+        return [name for name in GUIDES
+                if (request.worktree / name).is_file() and name not in changed]  # fmt: skip
+
     def describe_launch(
         self, request: AgentRequest, argv: list[str], env: Mapping[str, str]
     ) -> AgentLaunch:
@@ -127,6 +172,9 @@ class CliAgent(ABC):
             format="json",
             config=self.find_config({**os.environ, **self.settings.env}) if request.walled else (),
             ignored=self.list_ignored(request),
+            hosts=list_hosts(request.mcp),
+            ends=self.ends,
+            goes_on=self.goes_on,
         )
 
     @staticmethod
@@ -140,6 +188,11 @@ class CliAgent(ABC):
         places = [tuple((folder / name, name) for name in names)
                   for names in (copies, logins, shown)]  # fmt: skip
         return ConfigFolder(folder, *places)
+
+    def explain_own_sandbox(self) -> str | None:
+        """Why the sandbox of its own cannot start here, None where it can or it has none. Runs the
+        program: asked once before a run without our wall."""
+        return None
 
     @property
     def resolved_program(self) -> str:
@@ -155,7 +208,21 @@ class CliAgent(ABC):
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
         """See `Agent.judge_end`: a good result event, and exit 0 unless killed after it."""
-        sums = tally_transcript(transcript, self.parse_line, since=since, prices=self.prices)
+        return self.judge_with(
+            self.parse_line, end, transcript, since, self.measure_sessions(transcript.parent)
+        )
+
+    def judge_with(
+        self,
+        parse: Parse,
+        end: ExitRecord,
+        transcript: Path,
+        since: int,
+        files: MeasureFiles | None = None,
+    ) -> AgentVerdict:
+        """`judge_end` by the events of ``parse``, for a program that speaks as this kind does;
+        ``files`` are its own records of its sessions."""
+        sums = tally_transcript(transcript, parse, since=since, prices=self.prices, files=files)
         verdict = AgentVerdict(
             False,
             cost_usd=sums.cost_usd,
@@ -163,20 +230,40 @@ class CliAgent(ABC):
             tokens=sums.total_usage if sums.total_usage else None,
             session_id=sums.session_id,
         )
+        verdict = replace(verdict, refused=tuple(sums.refused))
         result = sums.result
-        died = end.signal is not None or end.code != 0
+        died = end.signal is not None or end.code not in self.good_exits
         if result is not None and result.ok and (not died or end.reason == "after_result"):
             said = result.text or sums.last
             no_change, amend = text_after_keyword(NO_CHANGE, said), text_after_keyword(AMEND, said)
             return replace(verdict, ok=True, no_change=no_change, amend=amend)
         why = failure_reason(end, sums)
-        limit = (
-            sums.limit or self.limit_from_exit(end) or find_limit(why, datetime.now().astimezone())
-        )
-        if limit is not None and not (result is not None and result.ok):
-            return replace(verdict, reason=why, limited=True, limited_until=limit.until)
+        if result is not None and result.ok:
+            return replace(verdict, reason=why)
+        return self._judge_failure(verdict, why, sums, end, transcript.parent)
+
+    def _judge_failure(
+        self, verdict: AgentVerdict, why: str, sums: UsageTally, end: ExitRecord, folder: Path
+    ) -> AgentVerdict:
+        """What a bad end is, by its words. A time that they name wins over an exit code."""
+        now = datetime.now().astimezone()
+        words = f"{why} {self.read_silent_trouble(folder, end)}".strip()
+        kind = self.speaks or self.kind
+        named = find_limit(words, now, kind) or self.limit_from_exit(end)
+        limit = sums.limit or named
+        if limit is not None:
+            until = limit.until or (named.until if named is not None else None)
+            return replace(verdict, reason=why, limited=True, limited_until=until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
-        return replace(verdict, reason=why, session_lost=lost)
+        trouble = find_trouble(words, kind)
+        passing = trouble is Trouble.PASSING or self.is_passing_exit(end)
+        return replace(
+            verdict,
+            reason=why,
+            session_lost=lost,
+            passing=passing and not lost,
+            final=trouble is Trouble.FINAL,
+        )
 
     def read_answer(self, transcript: Path, since: int = 0) -> str:
         """See `Agent.read_answer`: the result's text, else the last message."""
@@ -229,7 +316,7 @@ class CliAgent(ABC):
         except OrchestrError:
             return None
         found = _VERSION.search(done.text)
-        return found[0] if found and done.code == 0 else None
+        return found[0].rstrip(".") if found and done.code == 0 else None
 
 
 def failure_reason(end: ExitRecord, sums: UsageTally) -> str:

@@ -106,7 +106,7 @@ class TokenUsage:
     id: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.input or self.output)
+        return bool(self.input or self.output or self.cost_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,12 @@ class ErrorReport:
 
 @dataclass(frozen=True, slots=True)
 class ActionDenied:
-    """A tool that the model wanted to use and was not let use, as the agent's end lists it."""
+    """A tool that the model wanted to use and was not let use. Where its record does not say what
+    that was, ``id`` is that of the `ToolUse`."""
 
     tool: str
     what: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ Event = (
     | OutputLine
 )
 Record = Mapping[str, Any]
+SHELLS = ("Bash", "bash", "run_shell_command", "$", "shell")  # tools that run commands
 # The fields of a tool's input that say most, the best first.
 SUMMARIES = ("command", "cmd", "file_path", "filePath", "path", "pattern", "text", "message",
              "description")  # fmt: skip

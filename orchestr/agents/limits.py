@@ -1,8 +1,6 @@
-"""Usage limits in the words of the providers: which text is one, and until when it holds.
+"""Until when a usage limit holds, in the words of the providers. What is one says `trouble`.
 
-Pure. A limit is a state, not a failure: too many requests, a used-up plan, an overloaded server.
-A wrong key, an empty account ("quota exceeded, check your billing") and a server error are
-failures: waiting mends none of them. Agents print the time of a reset in the local time zone.
+Pure. Agents print the time of a reset in the local time zone.
 """
 
 from __future__ import annotations
@@ -12,19 +10,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from orchestr.agents.events import UsageLimit
+from orchestr.agents.trouble import Trouble, find_trouble
 
-LIMITING = (429, 529)  # HTTP: too many requests; overloaded (Anthropic's own)
-
-_LIMITED = re.compile(
-    r"(?:status(?: code)?|error|http|rejected)\W{0,3}(?:429|529)\b|too many requests|rate.?limit"
-    r"|usage limit|hit your (?:\w+ )?limit"
-    r"|overloaded|at capacity|exhausted your capacity|RESOURCE_EXHAUSTED|quota will reset",
-    re.IGNORECASE,
-)
-_FINAL = re.compile(
-    r"billing|insufficient_quota|credit balance|\b401\b|\b403\b|context (?:length|window)",
-    re.IGNORECASE,
-)
 _EPOCH = re.compile(r"\|(\d{10})(?:\d{3})?\b")
 _STAMP = re.compile(
     r"([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?,?"
@@ -32,22 +19,21 @@ _STAMP = re.compile(
     re.IGNORECASE,
 )
 _CLOCK = re.compile(r"(?:at|resets(?: at)?) (\d{1,2})(?::(\d{2}))?\s*([ap]m)", re.IGNORECASE)
-_SPAN = re.compile(r"(?:in|after|for) ((?:\d+(?:\.\d+)?\s*[a-z]+[,\s]*(?:and )?)+)", re.IGNORECASE)
+_SPAN = re.compile(
+    r"(?:in|after|for|retryDelay\W{1,4})\s?((?:\d+(?:\.\d+)?\s*[a-z]+[,\s]*(?:and )?)+)",
+    re.IGNORECASE,
+)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400,
           "day": 86400, "second": 1, "minute": 60}  # fmt: skip
 
 
-def find_limit(text: str, now: datetime) -> UsageLimit | None:
-    """The limit that an error reports, else None. ``now`` has a time zone: the agent's."""
-    if not _LIMITED.search(text) or is_final_error(text):
+def find_limit(text: str, now: datetime, kind: str = "") -> UsageLimit | None:
+    """The limit that an error of an agent of ``kind`` reports, else None. ``now`` has a time zone:
+    the agent's."""
+    if find_trouble(text, kind) is not Trouble.LIMIT:
         return None
     return UsageLimit(reset_time(text, now), " ".join(text.split())[:200])
-
-
-def is_final_error(text: str) -> bool:
-    """Whether waiting mends nothing: a wrong key, an account without money."""
-    return _FINAL.search(text) is not None
 
 
 def reset_time(text: str, now: datetime) -> float | None:

@@ -7,6 +7,8 @@ really holds is that no push works from an agent's git and no forge token is in 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestr.agents.base import ToolPermissions
@@ -18,7 +20,7 @@ UNIVERSAL = (
     "jq", "yq", "xargs", "tr", "cut", "basename", "dirname", "date",
 )  # fmt: skip
 
-# File at the top of a repository -> commands.
+# File of a repository -> commands.
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("go.mod", ("go", "gofmt", "golangci-lint")),
     ("go.work", ("go", "gofmt", "golangci-lint")),
@@ -41,6 +43,10 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Taskfile.yml", ("task",)),
 )
 
+# In a monorepo the kinds lie below: `services/api/pyproject.toml`.
+DEPTH = 3
+NOT_OURS = ("node_modules", "vendor", "third_party", "target", "build", "dist", "venv", "testdata")
+
 # What no agent needs: the engine pushes and opens pull requests, people publish.
 DENIED = (
     "git push", "git remote set-url", "git config --global", "git config --system",
@@ -56,12 +62,25 @@ DENIED = (
 
 
 def commands_for(worktree: Path) -> tuple[str, ...]:
-    """The commands of the kinds that a repository is, by the files at its top."""
+    """The commands of the kinds that a repository is, by the files at its top and in its
+    sub-folders."""
+    there = set(list_names(worktree))
     found: dict[str, None] = {}
     for name, commands in KINDS:
-        if (worktree / name).is_file():
+        if name in there:
             found.update(dict.fromkeys(commands))
     return tuple(found)
+
+
+def list_names(worktree: Path) -> Iterator[str]:
+    """The names of the files in a worktree, down to `DEPTH`, without what packages bring along."""
+    top = len(worktree.parts)
+    for place, folders, files in os.walk(worktree):
+        deep = len(Path(place).parts) - top >= DEPTH
+        folders[:] = [] if deep else [
+            name for name in folders if not name.startswith(".") and name not in NOT_OURS
+        ]  # fmt: skip
+        yield from files
 
 
 def tools_for(

@@ -8,12 +8,13 @@ reads on from where it was, for the budget of a running agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestr.agents.events import (
+    SHELLS,
     ActionDenied,
     AgentResult,
     ErrorReport,
@@ -31,7 +32,9 @@ from orchestr.agents.events import (
     UsageScope,
 )
 
+MOST_REFUSED, LONGEST_COMMAND = 200, 300  # of refused commands that are remembered
 LONGEST = (1 << 20) + 4096  # bytes of a line that are looked at; the transcript's longest event
+MeasureFiles = Callable[[Collection[str]], TokenUsage | None]  # of these sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class UsageTally:
 
     prices: TokenPrices | None = None
     session_id: str | None = None
+    sessions: set[str] = field(default_factory=set)
+    filed: TokenUsage | None = None  # by the agent's own records, all its starts
     used: TokenUsage = field(default_factory=TokenUsage)
     spent_usd: float = 0.0
     unpriced: bool = False
@@ -67,7 +72,9 @@ class UsageTally:
     note: str = ""
     last: str = ""
     tools: int = 0
+    refused: list[str] = field(default_factory=list)  # of the last start
     _live: TokenUsage = field(default_factory=TokenUsage)
+    _asked: tuple[str, str] = ("", "")  # the newest tool's id, and its command
     _told: bool = False  # whether the agent ever said what it took
     _ids: set[str] = field(default_factory=set)
     _sessions: dict[str, tuple[TokenUsage, float]] = field(default_factory=dict)
@@ -77,40 +84,57 @@ class UsageTally:
         self._settle_live_usage()
         self.result, self.limit, self.error, self.note, self.last = None, None, "", "", ""
         self._ids.clear()
+        self.refused.clear()
 
     @property
     def total_usage(self) -> TokenUsage:
         """All tokens, those of a start that gave no result, too."""
-        return add_usages(self.used, self._live)
+        told = add_usages(self.used, self._live)
+        return told if self.filed is None else _larger_usage(told, self.filed)
+
+    @property
+    def _beyond(self) -> TokenUsage:
+        """What the agent's own records know beyond its stream: of a start that was cut off."""
+        if self.filed is None:
+            return TokenUsage()
+        return subtract_usage(self.filed, add_usages(self.used, self._live))
 
     @property
     def known_usd(self) -> float:
         """What is known to be spent up to now."""
-        return self.spent_usd + (self._price_usage(self._live) or 0.0)
+        beyond = self._price_usage(self._beyond)
+        return self.spent_usd + (self._price_usage(self._live) or 0.0) + (beyond or 0.0)
 
     @property
     def cost_usd(self) -> float | None:
         """The cost; None when any part of it is unknown, or nothing was ever reported."""
-        live = self._price_usage(self._live)
-        if self.unpriced or live is None or not self._told:
+        live, beyond = self._price_usage(self._live), self._price_usage(self._beyond)
+        if self.unpriced or live is None or not (self._told or self._beyond):
             return None
-        return round(self.spent_usd + live, 6)
+        if beyond is None and (self.result is None or self.result.cost_usd is None):
+            return None
+        return round(self.spent_usd + live + (beyond or 0.0), 6)
 
     def add_event(self, event: Event) -> None:
         """Take one event."""
         match event:
             case SessionStarted(session_id):
                 self.session_id = session_id or self.session_id
+                if session_id:
+                    self.sessions.add(session_id)
             case Message(text, more):
                 self.last = (self.last + text)[-LONGEST:] if more else text
                 self.limit = None
             case ToolUse():
                 self.tools, self.limit, self.last = self.tools + 1, None, ""
+                self._asked = (event.id, event.what if event.name in SHELLS else "")
             case SubagentEvent(Message()):
                 self.limit = None
             case SubagentEvent(ToolUse()):
                 self.tools, self.limit = self.tools + 1, None
-            case ToolResult() | Note() | ActionDenied() | SubagentEvent():
+            case ActionDenied():
+                self._add_refusal(event)
+            case ToolResult() | Note() | SubagentEvent():
                 pass
             case TokenUsage():
                 if event and not (event.id and event.id in self._ids):
@@ -130,6 +154,14 @@ class UsageTally:
             case AgentResult():
                 self.result = event
                 self._add_result(event)
+
+    def _add_refusal(self, denied: ActionDenied) -> None:
+        """Note a refused command: what the event says, else what the tool with its id asked for."""
+        command = denied.what if denied.tool in SHELLS else ""
+        if not denied.what and denied.id and denied.id == self._asked[0]:
+            command = self._asked[1]
+        if command and len(self.refused) < MOST_REFUSED:
+            self.refused.append(command[:LONGEST_COMMAND])
 
     def _add_result(self, result: AgentResult) -> None:
         """Replace what was counted live by what the result says of it."""
@@ -202,14 +234,26 @@ def subtract_usage(one: TokenUsage, two: TokenUsage) -> TokenUsage:
     )
 
 
+def _larger_usage(one: TokenUsage, two: TokenUsage) -> TokenUsage:
+    """The larger figure of each sort: each of the two may have missed something."""
+    cached = max(one.cached, two.cached)
+    return TokenUsage(max(one.input, two.input), cached, max(one.output, two.output), one.cost_usd)
+
+
 def tally_transcript(
-    path: Path, parse: Parse, *, since: int = 0, prices: TokenPrices | None = None
+    path: Path,
+    parse: Parse,
+    *,
+    since: int = 0,
+    prices: TokenPrices | None = None,
+    files: MeasureFiles | None = None,
 ) -> UsageTally:
-    """Add up a transcript. ``since`` is the byte at which the agent's last start begins.
+    """Add up a transcript. ``since`` is the byte at which the agent's last start begins, ``files``
+    what its own records say of sessions.
 
     A missing file is an empty one. Never raises for what is in it.
     """
-    meter = UsageMeter(path, parse, since=since, prices=prices)
+    meter = UsageMeter(path, parse, since=since, prices=prices, files=files)
     meter.read_new_lines()
     return meter.finish_tally()
 
@@ -230,8 +274,17 @@ def read_whole_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 class UsageMeter:
     """The running total of an attempt, read on at each `read_new_lines`."""
 
-    def __init__(self, path: Path, parse: Parse, *, since: int, prices: TokenPrices | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parse: Parse,
+        *,
+        since: int,
+        prices: TokenPrices | None,
+        files: MeasureFiles | None = None,
+    ) -> None:
         self._path, self._parse, self._since = path, parse, since
+        self._files = files
         self._offset = 0
         self._begun = since <= 0
         self.sums = UsageTally(prices)
@@ -259,4 +312,6 @@ class UsageMeter:
             pass  # nothing was said yet
         except OSError as error:
             self.sums.note = f"transcript: {error.strerror}"
+        if self._files is not None:
+            self.sums.filed = self._files(self.sums.sessions)
         return self.sums

@@ -14,16 +14,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestr.audit.decide import FindingFate, SeriesState
 from orchestr.audit.findings import Finding, Verdict
 from orchestr.cell.agent.goal import describe_goal, list_structure
+from orchestr.cell.agent_options import declared_reviewer_options
 from orchestr.cell.context import FeatureRun
 from orchestr.cell.inputs import reviewer_model_of
+from orchestr.cell.option_inputs import count_options
 from orchestr.cell.phases.cross_checks import cross_check_digest
 from orchestr.cell.seal_results import seal_results
 from orchestr.codec import ExtensibleRecord, Record
 from orchestr.errors import SpecError
+from orchestr.spec.checks import Reviewer
 from orchestr.spec.lock import find_chain_fault, read_spec_lock
 from orchestr.spec.records import AUDIT, Feature
 from orchestr.state.results import digest
@@ -123,7 +127,10 @@ def audit_key(run: FeatureRun, instead: Mapping[str, tuple[str, str]] | None = N
     ``instead``: heads that count in place of those that cells have."""
     feature = run.feature
     heads = read_heads(run) | dict(instead or {})
-    auditors = [[one.agent, one.name, reviewer_model_of(run, one)] for one in feature.auditors]
+    auditors = [
+        [one.agent, one.name, reviewer_model_of(run, one), *_list_counted(run, one)]
+        for one in feature.auditors
+    ]
     return digest(
         [[cell.name, *heads.get(cell.name, (None, None))] for cell in feature.cells],
         cross_check_digest(run),
@@ -132,6 +139,12 @@ def audit_key(run: FeatureRun, instead: Mapping[str, tuple[str, str]] | None = N
         list(feature.scenarios),
         find_cap(run),
     )
+
+
+def _list_counted(run: FeatureRun, auditor: Reviewer) -> list[dict[str, Any]]:
+    """The options of an auditor that change what it says; nothing where none is given."""
+    found = count_options(declared_reviewer_options(run, auditor))
+    return [found] if found else []
 
 
 def list_statements(feature: Feature) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from orchestr.settings.records import LimitSettings
+from orchestr.settings.limit_records import LimitSettings
 from orchestr.state.view import CellView, FeatureView
 
 

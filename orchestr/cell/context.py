@@ -19,11 +19,12 @@ from orchestr.cell.kit import NO_KIT, KitPaths, find_kit_paths
 from orchestr.cell.origin_looks import BaseFetch, RemoteHeads
 from orchestr.cell.seal_results import seal_results
 from orchestr.cell.slots import ProviderPause, SlotPool
-from orchestr.errors import DiskFull, Interrupted, OrchestrError, PhaseFailed
+from orchestr.errors import DiskFull, FinalFailure, Interrupted, OrchestrError, PhaseFailed
 from orchestr.plan.dag import CellPlan, FeaturePlan
 from orchestr.process.inside import Surrounding, mark_inside
 from orchestr.settings.records import AgentSettings, RepoSettings, Settings
 from orchestr.settings.repo_paths import repo_path
+from orchestr.spec.agent_options import RoleOptions
 from orchestr.spec.phases import Phase
 from orchestr.spec.records import Cell, Feature
 from orchestr.state.events import Event, EventKind
@@ -52,6 +53,8 @@ class Overrides:
     agent: str | None = None
     timeout: float | None = None
     ignore_deps: bool = False
+    effort: str | None = None
+    options: tuple[RoleOptions, ...] = ()
 
 
 FOLLOWED_BY = "ORCHESTR_FOLLOWED_BY"  # the variable of a run that `follow` begins: its id
@@ -75,6 +78,7 @@ class FeatureRun:
     seen: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)
     foreign_prs: dict[str, tuple[PullRequest, ...]] = field(default_factory=dict)  # of other cells
     forge_away: dict[str, str] = field(default_factory=dict)
+    forge_hints: dict[str, str] = field(default_factory=dict)
     unobserved: set[str] = field(default_factory=set)  # repositories that are not cloned yet
     unobserved_lock: threading.Lock = field(default_factory=threading.Lock)
     past: FeatureView = field(default_factory=FeatureView)  # what the journal said at the start
@@ -228,7 +232,7 @@ class CellContext:
     @cached_property
     def repo(self) -> Repo:
         """The main clone. Raises PhaseFailed when it is not there."""
-        from orchestr.git.repo import Repo
+        from orchestr.git.open_clone import open_clone
 
         path = self.repo_path
         if not path.is_dir():
@@ -236,16 +240,16 @@ class CellContext:
                 f"repository {self.cell.repo!r} is not at {path}",
                 hint=f"clone it there, or set [repos.{self.cell.repo}] path or url",
             )
-        repo = Repo(path)
+        repo = open_clone(self.run.settings, self.cell.repo)
         if (why := repo.explain_unusable()) is not None:
             raise self.fail(why[0], hint=why[1] or f"set [repos.{self.cell.repo}] path to a clone")
         return repo
 
     @property
     def repo_ref(self) -> RepoRef:
-        from orchestr.forges.base import RepoRef
+        from orchestr.forges.repo_refs import make_repo_ref
 
-        return RepoRef(self.cell.repo, self.repo_path, url=self.repo_settings.url)
+        return make_repo_ref(self.run.settings, self.cell.repo)
 
     @property
     def git_record(self) -> Path:
@@ -255,9 +259,8 @@ class CellContext:
     def mark_inside(self, role: str, attempt: int = 0) -> dict[str, str]:
         """The variable by which our verbs know that they are called inside this cell's work."""
         layout = self.run.layout
-        return mark_inside(
-            Surrounding(str(layout.root), str(layout.state), self.key, role, attempt)
-        )
+        here = Surrounding(str(layout.root), str(layout.state), self.key, role, attempt)
+        return mark_inside(here)
 
     @property
     def kit(self) -> KitPaths:
@@ -316,10 +319,6 @@ class CellContext:
     @property
     def agent(self) -> Agent:
         return self.run.agent_adapter(self.agent_settings.name)
-
-    @property
-    def model(self) -> str | None:
-        return self.run.overrides.model or self.cell.model or self.agent_settings.model
 
     def provider_pause(self, name: str) -> ProviderPause:
         """The pause of an agent's provider after a usage limit."""
@@ -381,7 +380,8 @@ class CellContext:
         why = self.run.budget.reached_reason(self.cell.name, attempt)
         if why is not None:
             what = self.run.budget.where_to_raise(self.cell.name, attempt)
-            raise self.fail(why, hint=f"raise {what}, then: orchestr run {self.name}")
+            hint = f"raise {what}, then: orchestr run {self.name}"
+            raise FinalFailure(why, hint=hint, cell=self.name)
 
     def check_disk_room(self) -> None:
         """Raises NoRoom while less than `limits.min_disk_mb` is free: no agent is paid to fail."""

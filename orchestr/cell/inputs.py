@@ -13,6 +13,7 @@ from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 
+from orchestr.cell.agent_options import declared_options, declared_reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.granted import extend_key, read_grants
 from orchestr.cell.input_nodes import (
@@ -28,11 +29,18 @@ from orchestr.cell.input_nodes import (
     digest_rows,
     walk_inputs,
 )
+from orchestr.cell.option_inputs import (
+    IMPLEMENT_OPTIONS,
+    PLAN_OPTIONS,
+    REVIEW_OPTIONS,
+    origin_of_model,
+)
 from orchestr.cell.own_inputs import make_own_inputs
 from orchestr.cell.own_results import digest_reads, find_phase, outputs_before
 from orchestr.cell.ownership import claims_of
 from orchestr.cell.pull_request.options import options_table
 from orchestr.errors import MachineFault, OrchestrError
+from orchestr.spec.agent_options import Role
 from orchestr.spec.checks import CheckDef, Reviewer, check_to_row
 from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.phases import Action, Phase
@@ -57,11 +65,6 @@ def _of_feature(name: str) -> Reader:
     return lambda ctx: getattr(ctx.run.feature, name)
 
 
-def _model(ctx: CellContext) -> str | None:
-    settings = ctx.run.settings.agents.get(ctx.agent_name)
-    return ctx.cell.model or (settings.model if settings else None)
-
-
 def _check_rows(read: Reader) -> Reader:
     return lambda ctx: [check_to_row(check) for check in read(ctx)]
 
@@ -74,13 +77,12 @@ def _contracts(ctx: CellContext) -> list[dict[str, str]]:
 def reviewer_model(ctx: CellContext, reviewer: Reviewer) -> str:
     """The model that a reviewer reads with: the spec's, else the settings'; empty for the agent's
     own choice. Not in the digest, which is older: the opinions name it."""
-    return reviewer_model_of(ctx.run, reviewer)
+    return declared_reviewer_options(ctx.run, reviewer, ctx).model or ""
 
 
 def reviewer_model_of(run: FeatureRun, reviewer: Reviewer) -> str:
     """The same for a reviewer of no cell."""
-    agent = run.settings.agents.get(reviewer.agent)
-    return reviewer.model or (agent.model if agent is not None else None) or ""
+    return declared_reviewer_options(run, reviewer).model or ""
 
 
 def _reviewers(ctx: CellContext) -> list[dict[str, Any]]:
@@ -167,16 +169,19 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
             PhaseInput("copy", SETTINGS, _of_repo("copy")),
         ),
     ),
-    Phase.PLAN: ("plan", TODO),
+    Phase.PLAN: ("plan", TODO, *PLAN_OPTIONS),
     Phase.IMPLEMENT: (
         "implement",
         PhaseInput("action", SPEC, lambda ctx: str(ctx.cell.action)),
         TODO,
         PhaseInput("agent", _spec_or_settings("agent"), lambda ctx: ctx.agent_name),
-        PhaseInput("model", _spec_or_settings("model"), _model),
+        PhaseInput(
+            "model", origin_of_model, lambda ctx: declared_options(ctx, Role.IMPLEMENT).model
+        ),
         PhaseInput("owned_paths", SPEC, _of_cell("owned_paths")),
         _listed(Phase.IMPLEMENT),
         WhenSet((SHARED_PATHS, CONTRACTS), (SHARED_PATHS, CONTRACTS)),
+        *IMPLEMENT_OPTIONS,
     ),
     Phase.CHECK: (
         "check",
@@ -204,6 +209,7 @@ PHASE_INPUTS: Mapping[Phase, tuple[Node, ...]] = {
                 PhaseInput("review_rule", SPEC, lambda ctx: str(ctx.cell.proof.review_rule)),
                 ALLOW_PARTIAL,
                 WhenSet((SCREENSHOTS,), (SCREENSHOTS,)),
+                WhenSet((REVIEW_OPTIONS,), (REVIEW_OPTIONS,)),
             ),
         ),
     ),

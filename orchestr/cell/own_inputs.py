@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestr.cell.context import CellContext
-from orchestr.cell.input_nodes import SETTINGS, SPEC, Node, PhaseInput
+from orchestr.cell.input_nodes import SETTINGS, SPEC, Node, PhaseInput, WhenSet
 from orchestr.cell.own_results import find_phase, read_prompt
 from orchestr.spec.own_phases import OwnPhase
 
@@ -20,7 +20,13 @@ def make_own_inputs(ctx: CellContext, name: str) -> tuple[Node, ...]:
         return ("own", definition, prompt)
     who = PhaseInput("agent", origin, lambda ctx: phase.agent or ctx.agent_name)
     model = PhaseInput("model", origin, lambda ctx: _own_model(ctx, phase))
-    return ("own", definition, prompt, who, model)
+    effort = PhaseInput("effort", SETTINGS, lambda ctx: _own_effort(ctx, phase))
+    return ("own", definition, prompt, who, model, WhenSet((effort,), (effort,)))
+
+
+def _own_effort(ctx: CellContext, phase: OwnPhase) -> str | None:
+    settings = ctx.run.settings.agents.get(phase.agent or ctx.agent_name)
+    return settings.effort if settings else None
 
 
 def _own_model(ctx: CellContext, phase: OwnPhase) -> str | None:

@@ -94,7 +94,12 @@ class ProviderPause:
             return 0.0
         return until if until > time.time() else 0.0
 
-    def extend(self, until: float | None = None, *, refusal: str = "") -> float:
+    @property
+    def reason(self) -> str:
+        """Why it is paused, empty for a usage limit."""
+        return str(self._read_file().get("reason") or "")
+
+    def extend(self, until: float | None = None, *, refusal: str = "", reason: str = "") -> float:
         """Note one more refusal: until the time it named, else twice as long as last time.
 
         The same ``refusal`` told again, after a kill, changes nothing. Backing off has 10 % of
@@ -107,7 +112,8 @@ class ProviderPause:
         wait = self._next_wait()
         if until is None:
             until = time.time() + wait * random.uniform(1.0, 1.1)
-        write_json(self._path, {"until": until, "wait": wait, "refusal": refusal})
+        pause = {"until": until, "wait": wait, "refusal": refusal, "reason": reason}
+        write_json(self._path, pause)
         return until
 
     def reset_backoff(self) -> None:

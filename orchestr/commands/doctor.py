@@ -17,9 +17,10 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext
 from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
-from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.remote_lines import describe_remotes
 from orchestr.commands.base.verb import PlainVerb
-from orchestr.errors import CorruptState, OrchestrError, SpecError, UsageError
+from orchestr.errors import CorruptState, OrchestrError, UsageError
 from orchestr.git.repo import Repo, git_version
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktree_list import WorktreeEntry
@@ -36,7 +37,7 @@ from orchestr.sandbox.mounts import SandboxError
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
-from orchestr.state.layout import AGENTS_LOCK, DRAFT, create_state_dirs
+from orchestr.state.layout import DRAFT, create_state_dirs
 from orchestr.state.registry import Registry
 from orchestr.views.terminal.output import write_stdout
 
@@ -49,6 +50,7 @@ class Doctor(PlainVerb):
     help_group = "workspace"
     examples = (
         ("doctor", "look for what is broken, with the remedy for each"),
+        ("doctor --agent claude", "try what an agent keeps, with a model that plays a script"),
         ("doctor --lock-agents", "note the agents' versions and models for the team"),
     )
     cmd_options = (
@@ -58,6 +60,13 @@ class Doctor(PlainVerb):
             "write agents.lock.toml: kinds, versions and models of the agents in use",
             long="lock-agents",
         ),
+        value_option("agent", "try what this agent keeps, against a scripted model"),
+        value_option(
+            "endpoint",
+            "with --agent: NAME or NAME=/v1, the variable with the address of its model's server, "
+            "for an agent that is not known",
+        ),
+        flag_option("json", "with --agent: as JSON"),
     )
 
     def reads_only(self, words: Sequence[str]) -> bool:
@@ -68,7 +77,18 @@ class Doctor(PlainVerb):
         """Exit 1 when an error was found."""
         create_state_dirs(session.layout)
         if params["lock_agents"]:
+            from orchestr.commands.base.doctor_agents import lock_agents
+
             return lock_agents(session)
+        if params["agent"]:
+            from orchestr.commands.base.doctor_agents import print_agent_trial
+
+            return print_agent_trial(
+                session, params["agent"], params["endpoint"] or "", as_json=params["json"]
+            )
+        if params["json"] or params["endpoint"]:
+            flag = "--json" if params["json"] else "--endpoint"
+            raise UsageError(f"{flag} is for --agent", hint=f"orchestr doctor --agent NAME {flag}")
         features = [session.parse_target(a).feature for a in args] or list(session.specs.features)
         found: dict[str, Diagnostic] = {}
         for problem in session.specs.problems:
@@ -109,30 +129,6 @@ class Doctor(PlainVerb):
             return [Diagnostic("error", error.message, error.hint or f"orchestr run {ctx.name}")]
 
 
-def lock_agents(session: Session) -> int:
-    """Write `agents.lock.toml` for all features. Raises SpecError for a spec that cannot be read,
-    UsageError for an agent that cannot be used: its version would be missing without a word."""
-    from orchestr.run.agents_lock import gather_agents, merge_agents, write_agents_lock
-
-    if session.specs.problems:
-        raise SpecError(session.specs.problems)
-    runs = [session.load_run(name) for name in session.specs.features]
-    agents = merge_agents(
-        [gather_agents([run.cell_context(p.name) for p in run.plan.cells]) for run in runs]
-    )
-    for name in agents:
-        why = runs[0].agent_adapter(name).explain_unusable()
-        if why is not None:
-            raise UsageError(f"agent {name}: {why}", hint=f"install it, or change [agents.{name}]")
-    changed = write_agents_lock(session.root, agents)
-    for name, facts in sorted(agents.items()):
-        models = ", ".join(facts.models) or "its own choice"
-        version = facts.version or "unknown"
-        write_stdout(f"{name}  {facts.kind}, version {version}, model {models}\n")
-    write_stdout(f"{AGENTS_LOCK} {'written' if changed else 'is up to date'}\n")
-    return 0
-
-
 def _describe_workspace(session: Session) -> list[str]:
     wanted = ".".join(map(str, MIN_GIT))
     try:
@@ -145,6 +141,7 @@ def _describe_workspace(session: Session) -> list[str]:
         f"git        {git} (at least {wanted})",
         f"disk       {free} MB free at {session.layout.state}",
         f"forge      {_describe_forges(session)}",
+        *(f"remote     {line}" for line in describe_remotes(session)),
         f"agents     {', '.join(_describe_agents(session)) or 'none'}",
         f"sandbox    {_describe_sandbox(session)}",
         f"features   {', '.join(session.specs.features) or 'none'}",

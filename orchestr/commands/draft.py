@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base import drafting, options
+from orchestr.commands.base.agent_overrides import read_effort
 from orchestr.commands.base.intent_file import (
     read_known_intent,
     refuse_other_words,
@@ -76,6 +77,7 @@ class Draft(PlainVerb):
         flag_option("force", "draft again although the intent did not change"),
         {**options.AGENT, "help": "who drafts (draft.agent, else agents.default)"},
         {**options.MODEL, "help": "its model"},
+        {**options.EFFORT, "help": "its effort"},
         options.BUDGET,
         options.BUDGET_TOKENS,
         options.YES,
@@ -108,6 +110,7 @@ class Draft(PlainVerb):
                 agent=agent,
                 model=params["model"],
                 purse=options.make_purse(params),
+                effort=read_effort(params["effort"]),
             )
             if not drafting.confirm_draft(work, yes=params["yes"]):
                 return int(ExitCode.DONE)

@@ -13,6 +13,7 @@ from doit.cmd_run import Run as DoitRun
 from doit.runner import MThreadRunner
 
 from orchestr.cell.context import FOLLOWED_BY, Overrides
+from orchestr.commands.base.agent_overrides import read_effort, read_role_options
 from orchestr.commands.base.options import RUN as RUN_OPTIONS
 from orchestr.commands.base.options import make_purse, read_duration
 from orchestr.commands.base.verb import Verb, attach_loader
@@ -311,4 +312,11 @@ def _make_overrides(session: Session, params: Any) -> Overrides:
         known = ", ".join(session.settings.agents) or "none"
         raise UsageError(f"there is no agent {agent!r} in orchestr.toml", hint=f"agents: {known}")
     timeout = read_duration(params, "timeout", "45m, 90s or 2h")
-    return Overrides(params["model"], agent, timeout, params["ignore_deps"])
+    return Overrides(
+        params["model"],
+        agent,
+        timeout,
+        params["ignore_deps"],
+        read_effort(params["effort"]),
+        read_role_options(params["option"]),
+    )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from orchestr.conformance.script import CACHED, INPUT, OUTPUT, Answer, Run, Say, Turn, Write
+from orchestr.conformance.script import CACHED, INPUT, OUTPUT, Answer, Run, Say, Turn, Use, Write
 
 STRUCTURED = "StructuredOutput"  # claude's tool for `--json-schema`
 # Of several that are offered the first counts.
@@ -59,9 +59,11 @@ class Dialect:
         """The body of an error."""
         return {"error": {"message": message or f"status {status}", "type": "server_error"}}
 
-    def choose_call(self, turn: Run | Write) -> tuple[str, dict[str, Any]]:
+    def choose_call(self, turn: Run | Write | Use) -> tuple[str, dict[str, Any]]:
         """The name of a tool that was offered for ``turn``, and its arguments."""
         tools = self.tools()
+        if isinstance(turn, Use):
+            return next((name for name in tools if name.endswith(turn.tool)), turn.tool), {}
         if isinstance(turn, Write):
             writer = next((name for name in WRITERS if name in tools), None)
             if writer is not None:
@@ -136,7 +138,7 @@ class Anthropic(Dialect):
                 name, given = STRUCTURED, value
             case Say() | Answer():
                 return {"type": "text", "text": turn.text}
-            case Run() | Write():
+            case Run() | Write() | Use():
                 name, given = self.choose_call(turn)
         return {"type": "tool_use", "id": f"toolu_{self.turn()}", "name": name, "input": given}
 
@@ -198,8 +200,16 @@ class Responses(Dialect):
             return {"type": "message", "id": f"msg_{self.turn()}", "role": "assistant",
                     "status": "completed", "content": content}  # fmt: skip
         name, given = self.choose_call(turn)
-        return {"type": "function_call", "id": f"fc_{self.turn()}", "name": name,
+        place = self._find_namespace(name)
+        return {"type": "function_call", "id": f"fc_{self.turn()}", "name": name, **place,
                 "call_id": f"call_{self.turn()}", "arguments": json.dumps(given)}  # fmt: skip
+
+    def _find_namespace(self, tool: str) -> dict[str, str]:
+        """Where codex offers the tool of an MCP server: among those of its server."""
+        for group in self.body.get("tools") or ():
+            if any(one.get("name") == tool for one in group.get("tools") or ()):
+                return {"namespace": group["name"]}
+        return {}
 
 
 class Chat(Dialect):

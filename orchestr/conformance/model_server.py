@@ -21,7 +21,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestr.conformance.dialects import DIALECTS, Dialect
-from orchestr.conformance.script import CACHED, INPUT, OUTPUT, Asked, Fault, Run, Say, Turn, Write
+from orchestr.conformance.script import (
+    CACHED,
+    INPUT,
+    OUTPUT,
+    Asked,
+    Fault,
+    Run,
+    Say,
+    Turn,
+    Use,
+    Write,
+)
 
 Playing = Callable[[Asked, int], Fault | Turn | None]
 
@@ -97,7 +108,7 @@ def write_prose(script: Sequence[Turn]) -> str:
     That is the form that aider reads with `--edit-format whole`; commands have none.
     """
     files = [f"{turn.path}\n```\n{turn.text}```\n" for turn in script if isinstance(turn, Write)]
-    words = [turn.text for turn in script if not isinstance(turn, Run | Write)]
+    words = [turn.text for turn in script if not isinstance(turn, Run | Write | Use)]
     return "\n".join([*files, *words])
 
 
@@ -115,7 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"data": [], "models": []})
 
     def do_CONNECT(self) -> None:
-        """As a proxy: whatever is asked for in the tunnel is asked of the model."""
+        """As a proxy: whatever is asked for in the tunnel is asked of the model. A tunnel to the
+        model itself is no stray: there are programs that know no `NO_PROXY`."""
+        if self.path == self.model.address:
+            self.send_response(200)
+            self.end_headers()
+            self.close_connection = False
+            return
         self.model.tunnels.append(self.path)
         if self.model.tls is None:
             self._send(403, None)

@@ -45,7 +45,14 @@ class Answer:
         return json.dumps(self.value)
 
 
-Turn = Run | Write | Say | Answer
+@dataclass(frozen=True)
+class Use:
+    """The model calls the offered tool whose name ends with this: one of an MCP server."""
+
+    tool: str
+
+
+Turn = Run | Write | Use | Say | Answer
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from orchestr.agents.permissions import reviewer_tools
 from orchestr.cell.agent.launch import hide_secrets, session_to_resume
 from orchestr.cell.agent.reader_launch import write_reader_launch
 from orchestr.cell.agent.run_agent import PROMPT
+from orchestr.cell.agent_options import attempt_options, request_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.throwaway_clone import clone_at_commit, remove_clone
 from orchestr.cell.worktree.wall import is_walled
@@ -29,6 +30,7 @@ from orchestr.draft.repo_map import RepoFacts
 from orchestr.errors import CorruptState
 from orchestr.files import read_json, write_atomic
 from orchestr.git.repo import CommitId, Repo
+from orchestr.spec.agent_options import Role
 from orchestr.state.attempts import Attempt
 
 TREE, HEADS = "tree", "heads.json"
@@ -111,7 +113,7 @@ class DraftCase:
                     "ORCHESTR_ROUND": str(self.start_number()),
                     "ORCHESTR_PROMPT_FILE": str(place),
                 },
-                model=attempt.model or None,
+                **request_options(ctx, attempt.agent, attempt_options(ctx, attempt, Role.DRAFT)),
                 folder=folder,
                 session=session,
                 tools=reviewer_tools(),

@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestr.agents import AgentVerdict
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import (
     launch_secrets,
     prepare_next_start,
     start_offsets,
 )
-from orchestr.cell.agent.run_agent import AgentWork, drive_agent
+from orchestr.cell.agent.run_agent import drive_agent
 from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent, stop_attempt_agents
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
 from orchestr.cell.worktree.throwaway_clone import remove_clone
@@ -48,6 +50,7 @@ from orchestr.files import write_atomic
 from orchestr.process.redaction import redact
 from orchestr.settings.records import Settings
 from orchestr.settings.repo_paths import repo_path
+from orchestr.spec.agent_options import Role
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
@@ -129,9 +132,8 @@ class _Asking:
             raise OrchestrError(why, hint=f"orchestr draft {self.work.name} --budget 5.0, or raise "
                                 "[limits] budget_usd in orchestr.toml")  # fmt: skip
         before = digest_bytes(read_if_there(self.work.places.target))
-        opened = attempts.open_plan(
-            ctx.dir, key=self.key, agent=agent, model=ctx.model, start=before
-        )
+        model = planned_options(ctx, Role.DRAFT).options.model
+        opened = attempts.open_plan(ctx.dir, key=self.key, agent=agent, model=model, start=before)
         ctx.emit(EventKind.ATTEMPT_OPENED, phase=opened.phase, attempt=opened.number, key=self.key,
                  agent=agent, model=opened.model, start=before)  # fmt: skip
         return opened

@@ -62,6 +62,7 @@ class DraftWork:
     agent: str | None = None
     model: str | None = None
     purse: RunBudget | None = None
+    effort: str | None = None
     runs: list[FeatureRun] = field(default_factory=list)  # for who stops them
 
     @property
@@ -107,7 +108,7 @@ def make_draft_run(work: DraftWork, repositories: Sequence[str]) -> CellContext:
     feature = Feature(work.name, work.name, f"draft of {work.name}", (cell,))
     journal = Journal(layout.journal_file(work.name))
     model = work.model or work.settings.draft.model
-    chosen = Overrides(model, agent, work.settings.draft.timeout)
+    chosen = Overrides(model, agent, work.settings.draft.timeout, effort=work.effort)
     run = FeatureRun(work.settings, layout, feature, make_plan(feature), journal, overrides=chosen)
     run.past, run.past_size = replay(journal.read()), journal.size()
     run.purse = work.purse

@@ -15,6 +15,7 @@ from orchestr.draft import repo_map
 from orchestr.draft.repo_map import RepoFacts, TreeFile
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.git.bases import find_base
+from orchestr.git.open_clone import open_clone
 from orchestr.git.repo import CommitId, Repo
 from orchestr.git.runner import YES_OR_FATAL, YES_OR_NO, split_records
 from orchestr.settings.records import Settings
@@ -48,7 +49,7 @@ def choose_repositories(settings: Settings, named: Sequence[str]) -> list[str]:
 def find_start(settings: Settings, name: str) -> tuple[Repo, str, CommitId]:
     """A repository, the branch that its cells start from, and its commit. Raises OrchestrError."""
     path = repo_path(settings, name)
-    repo = Repo(path)
+    repo = open_clone(settings, name)
     if not path.is_dir() or (why := repo.explain_unusable()) is not None:
         what = why[0] if path.is_dir() and why is not None else f"there is no clone at {path}"
         raise OrchestrError(

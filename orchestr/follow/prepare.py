@@ -94,7 +94,9 @@ def prepare_merge(
     tip = next(iter(list_base_tips(repo, base).values()), None)
     head = HeadRecord.read(ctx.dir)
     if tip is None or head is None:
-        raise ctx.fail(f"its base {base} cannot be found", hint=f"git -C {repo.path} fetch origin")
+        raise ctx.fail(
+            f"its base {base} cannot be found", hint=f"git -C {repo.path} fetch {repo.remotes.base}"
+        )
     if repo.is_ancestor(tip, CommitId(head.head)):
         return  # the forge has not seen yet that it is there
     rules = read_ladder_rules(ctx.run.settings, ctx.cell.repo)

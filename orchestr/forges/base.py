@@ -100,12 +100,20 @@ class RepoRef:
     """A repository of the workspace: its name there, a clone of it, and the remote's name.
 
     ``url`` is where it will be cloned from, for asking about one that is not cloned yet.
+    ``upstream`` is set where ``remote`` is a fork: the remote of the repository that pull requests
+    are opened in, from a branch of the fork.
     """
 
     name: str
     path: Path
     remote: str = "origin"
     url: str | None = None
+    upstream: str | None = None
+
+    @property
+    def base_remote(self) -> str:
+        """The remote where bases and pull requests are."""
+        return self.upstream or self.remote
 
 
 class ForgeError(OrchestrError):
@@ -217,6 +225,20 @@ class ClosingForge(Protocol):
 
     def has_open_into(self, repo: RepoRef, base: str) -> bool:
         """Whether any open pull request, whoever made it, is for this base. Raises ForgeAway."""
+        ...
+
+
+@runtime_checkable
+class ForkingForge(Protocol):
+    """A forge that has forks: branches are pushed to one, pull requests open in its parent.
+
+    Optional: at a forge without it nothing is known of forks, and `[repos.X] upstream` is refused.
+    """
+
+    def find_parent(self, repo: RepoRef) -> str | None:
+        """The address of the repository that ``repo.remote`` was forked from; None of one that is
+        no fork. Raises ForgeError, ForgeAway.
+        """
         ...
 
 

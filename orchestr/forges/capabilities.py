@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from orchestr.forges.base import (
     ClosingForge,
     Forge,
+    ForkingForge,
     IssueForge,
     ListingForge,
     MergingForge,
@@ -48,6 +49,7 @@ CAPABILITIES = (
                " `orchestr handoff` leaves drafts alone"),
     Capability("protect", ProtectingForge, "a landing heeds reviews that ask for changes and"
                " `land_requires` only"),
+    Capability("fork", ForkingForge, "`[repos.X] upstream` is refused"),
 )  # fmt: skip
 
 

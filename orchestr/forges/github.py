@@ -8,16 +8,13 @@ request opened to `.github_follow` and `.github_dress`, its merge to `.github_me
 What survives a crash: nothing is kept here. Each call asks GitHub first or is refused by GitHub
 when it was done already: a second open one of the same head and base, an edit to what is there.
 
-Finding is shared by threads: who asks while a query is under way waits for the next one, which
-asks for all that wait. So the answer is never older than the question (a cache by time would show
-the head before our push), and 50 cells that end together cost a handful of points.
+Finding is shared by threads, see `.query_batcher`.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -35,18 +32,21 @@ from orchestr.forges.base import (
 from orchestr.forges.github_api import OLDEST, RequestRefused
 from orchestr.forges.github_dress import GitHubDressing
 from orchestr.forges.github_follow import GitHubFollowing
+from orchestr.forges.github_forks import GitHubForks
 from orchestr.forges.github_issues import GitHubIssues
 from orchestr.forges.github_merge import GitHubMerging
 from orchestr.forges.github_protection import GitHubProtection
 from orchestr.forges.github_remote import RepoSlug
+from orchestr.forges.query_batcher import Found, QueryBatcher
 
-Found = dict[str, tuple[PullRequest, ...]]
 PAGES = 20  # of pull requests of one branch; more is not believed
 _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 _MAY_WRITE = ("ADMIN", "MAINTAIN", "WRITE")
 
 
-class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtection, GitHubIssues):
+class GitHubForge(
+    GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtection, GitHubForks, GitHubIssues
+):
     """The forge; how it is made says `GitHubBase`."""
 
     kind = "github"
@@ -54,7 +54,7 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._desks: dict[RepoSlug, QueryBatcher] = {}
+        self._desks: dict[tuple[RepoSlug, RepoSlug], QueryBatcher] = {}
 
     # --- the Protocol ----------------------------------------------------------------------
 
@@ -68,8 +68,10 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
         self, repo: RepoRef, *, head: str, base: str, title: str, body: str, draft: bool
     ) -> PullRequest:
         """See `Forge.open_pull_request`. GitHub refuses a second one of the same head and base."""
-        slug = self.slug_for(repo)
+        slug, fork = self.slug_for(repo), self.head_slug_for(repo)
         asked = {"head": head, "base": base, "title": title, "body": body, "draft": draft}
+        if fork != slug:
+            asked |= {"head": f"{fork.owner}:{head}", "head_repo": fork.name}
         try:
             made = self.api.send_rest_request(slug.host, "POST", f"repos/{slug}/pulls", asked)
         except RequestRefused as error:
@@ -150,20 +152,27 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
             if version < OLDEST:
                 have, want = (".".join(map(str, v)) for v in (version, OLDEST))
                 return f"gh {have} is too old, {want} or newer is needed"
-            slugs = [self.slug_for(ref) for ref in repos if ref.path.is_dir() or ref.url]
+            there = [ref for ref in repos if ref.path.is_dir() or ref.url]
+            slugs = [self.head_slug_for(ref) for ref in there]
+            slugs += [self.slug_for(ref) for ref in there if ref.upstream is not None]
+            pushed = {self.head_slug_for(ref) for ref in there}
             for host in dict.fromkeys(slug.host for slug in slugs):
                 if not self.api.has_login(host):
                     return f"gh is not logged in to {host}: gh auth login --hostname {host}"
                 if ask:
-                    self._require_write_access(host, [slug for slug in slugs if slug.host == host])
+                    mine = [slug for slug in slugs if slug.host == host]
+                    self._require_access(host, mine, pushed)
         except ForgeError as error:
             return f"{error.message} ({error.hint})" if error.hint else error.message
         return None
 
     # --- asking ----------------------------------------------------------------------------
 
-    def _require_write_access(self, host: str, slugs: Sequence[RepoSlug]) -> None:
-        """Raises ForgeError where this login cannot open pull requests."""
+    def _require_access(
+        self, host: str, slugs: Sequence[RepoSlug], pushed: Collection[RepoSlug]
+    ) -> None:
+        """Raises ForgeError where this login cannot open pull requests: it pushes to ``pushed``,
+        and of the others, upstreams of forks, it needs no more than to see them."""
         slugs = list(dict.fromkeys(slugs))
         names = {f"o{n}": slug.owner for n, slug in enumerate(slugs)}
         names |= {f"n{n}": slug.name for n, slug in enumerate(slugs)}
@@ -171,7 +180,7 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
         who = (data.get("viewer") or {}).get("login", "this login")
         for n, slug in enumerate(slugs):
             there = data.get(f"r{n}") or {}
-            if there.get("viewerPermission") not in _MAY_WRITE:
+            if slug in pushed and there.get("viewerPermission") not in _MAY_WRITE:
                 raise ForgeError(f"{who} may not push to {slug.url}", hint="ask its owner")
             if there.get("isArchived"):
                 raise ForgeError(f"{slug.url} is archived and takes no pull requests")
@@ -188,13 +197,15 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
         )
 
     def _batcher_for(self, repo: RepoRef) -> QueryBatcher:
-        slug = self.slug_for(repo)
+        slug, fork = self.slug_for(repo), self.head_slug_for(repo)
         with self._mutex:
-            if slug not in self._desks:
-                self._desks[slug] = QueryBatcher(lambda heads: self._query_branches(slug, heads))
-            return self._desks[slug]
+            if (slug, fork) not in self._desks:
+                self._desks[slug, fork] = QueryBatcher(
+                    lambda heads: self._query_branches(slug, fork, heads)
+                )
+            return self._desks[slug, fork]
 
-    def _query_branches(self, slug: RepoSlug, heads: Sequence[str]) -> Found:
+    def _query_branches(self, slug: RepoSlug, fork: RepoSlug, heads: Sequence[str]) -> Found:
         """As few queries as hold all branches; further pages only where there are any."""
         found: dict[str, list[PullRequest]] = {head: [] for head in heads}
         cursors: dict[str, str | None] = dict.fromkeys(heads)
@@ -204,7 +215,8 @@ class GitHubForge(GitHubFollowing, GitHubDressing, GitHubMerging, GitHubProtecti
             now = dict(list(cursors.items())[: query.BRANCHES])
             text, variables = query.build_branches_query(slug.owner, slug.name, now)
             data: dict[str, Any] = self.api.send_graphql_query(slug.host, text, variables)
-            part, more = query.read_branches(data, list(now))
+            self.keep_parent(slug, query.read_parent(data))
+            part, more = query.read_branches(data, list(now), str(fork) if fork != slug else None)
             for head, prs in part.items():
                 found[head] += prs
                 del cursors[head]
@@ -225,42 +237,3 @@ def _not_opened_error(repo: RepoRef, head: str, base: str, error: RequestRefused
             hint=f"git -C {repo.path} ls-remote {repo.remote} shows what there is",
         )
     return ForgeError(text)
-
-
-class QueryBatcher:
-    """One repository's questions: those that come in during a query share the next one."""
-
-    def __init__(self, ask: Callable[[Sequence[str]], Found]) -> None:
-        self._ask = ask
-        self._turn = threading.Lock()
-        self._mutex = threading.Lock()
-        self._waiting: list[_PendingQuery] = []
-
-    def query_pull_requests(self, heads: Collection[str]) -> Found:
-        """The answer of a query that began after this call. An error is the asker's alone."""
-        mine = _PendingQuery(heads)
-        with self._mutex:
-            self._waiting.append(mine)
-        with self._turn:
-            if mine.answer is None:
-                with self._mutex:
-                    batch, self._waiting = self._waiting, []
-                try:
-                    every = dict.fromkeys(head for question in batch for head in question.heads)
-                    answer = self._ask(list(every))
-                except BaseException:
-                    with self._mutex:
-                        self._waiting += [other for other in batch if other is not mine]
-                    raise
-                for question in batch:
-                    question.answer = answer
-        assert mine.answer is not None
-        return {head: mine.answer[head] for head in mine.heads}
-
-
-class _PendingQuery:
-    """What one thread asked for; ``answer`` is set by whoever asked for all."""
-
-    def __init__(self, heads: Collection[str]) -> None:
-        self.heads = tuple(dict.fromkeys(heads))
-        self.answer: Found | None = None

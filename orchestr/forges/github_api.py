@@ -42,6 +42,7 @@ _MINUTE = 60.0  # s to wait after a limit that names no time (GitHub's documenta
 _NOT_PASSED = ("GH_DEBUG", "DEBUG", "GH_REPO", "GH_FORCE_TTY", "CLICOLOR_FORCE", "GH_HOST")
 _FIXED = {
     "GH_PROMPT_DISABLED": "1",
+    "GH_TELEMETRY": "false",
     "GH_NO_UPDATE_NOTIFIER": "1",
     "GH_NO_EXTENSION_UPDATE_NOTIFIER": "1",
     "GH_PAGER": "cat",

@@ -7,11 +7,17 @@ new one, so that what is written later goes there, too.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from orchestr.forges.base import ApiUsage, RepoRef, WaitListener
 from orchestr.forges.github_api import GitHubApi
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 from orchestr.forges.rate_limit import PATIENCE
+
+
+def at_upstream(repo: RepoRef) -> RepoRef:
+    """The repository that a fork's pull requests are opened in."""
+    return replace(repo, remote=repo.base_remote, url=None, upstream=None)
 
 
 class GitHubBase:
@@ -36,7 +42,15 @@ class GitHubBase:
         return self.api.usage
 
     def slug_for(self, repo: RepoRef) -> RepoSlug:
-        """The repository at its host. Raises ForgeAway, ForgeError as `read_repo_slug` does."""
+        """The repository of the pull requests at its host. Raises ForgeAway, ForgeError as
+        `read_repo_slug` does."""
+        return self._read_slug(repo if repo.upstream is None else at_upstream(repo))
+
+    def head_slug_for(self, repo: RepoRef) -> RepoSlug:
+        """The repository that branches are pushed to: a fork, else the same. Raises as above."""
+        return self._read_slug(repo if repo.upstream is None else replace(repo, upstream=None))
+
+    def _read_slug(self, repo: RepoRef) -> RepoSlug:
         with self._mutex:
             known = self._slugs.get(repo)
         if known is None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from orchestr.forges.answers import has_answer, write_answer
 from orchestr.forges.base import ForgeAway, ForgeError, RepoRef
+from orchestr.forges.ci_log import LOG_LIMIT, find_failed_part, keep_end
 from orchestr.forges.followed import (
     FEATURE_STATUS,
     CiCheck,
@@ -40,7 +41,6 @@ from orchestr.forges.github_facts import (
 )
 from orchestr.forges.github_facts_entries import PagedList
 from orchestr.forges.github_facts_read import FactsReading
-from orchestr.forges.github_log import LOG_LIMIT, find_failed_part, keep_end
 from orchestr.forges.github_remote import RepoSlug
 from orchestr.forges.github_said import GENERAL, IN_THREAD, read_general_page, read_thread_page
 from orchestr.forges.rate_limit import OutcomeUnknown

@@ -20,6 +20,7 @@ _FIELDS = """\
 fragment pr on PullRequest {
   number url title body state isDraft isCrossRepository createdAt updatedAt
   headRefName headRefOid baseRefName reviewDecision
+  headRepository { nameWithOwner } headRepositoryOwner { login }
   headRef { target { oid ... on Commit { statusCheckRollup { state } } } }
 }
 """
@@ -50,18 +51,20 @@ def build_branches_query(
         )
     query = (
         f"query({', '.join(declared)}) {{\n"
-        "  repository(owner: $owner, name: $name) {\n" + "".join(parts) + "  }\n"
+        "  repository(owner: $owner, name: $name) {\n"
+        "    parent { nameWithOwner }\n" + "".join(parts) + "  }\n"
         "  rateLimit { cost remaining }\n}\n" + _FIELDS
     )
     return query, variables
 
 
 def read_branches(
-    data: Mapping[str, Any], branches: Sequence[str]
+    data: Mapping[str, Any], branches: Sequence[str], fork: str | None = None
 ) -> tuple[dict[str, list[PullRequest]], dict[str, str]]:
     """The pull requests by branch, and the cursors of branches that have more of them.
 
-    A fork's branch of the same name is another branch: its pull requests are left out.
+    A fork's branch of the same name is another branch: its pull requests are left out, but for the
+    ``fork`` (`OWNER/NAME`) that is asked about, of which only these count.
     """
     found: dict[str, list[PullRequest]] = {}
     more: dict[str, str] = {}
@@ -69,7 +72,7 @@ def read_branches(
         for n, branch in enumerate(branches):
             pulls = data["repository"][f"b{n}"]
             found[branch] = [
-                pull_request_from_node(node) for node in pulls["nodes"] if not _is_from_fork(node)
+                pull_request_from_node(node) for node in pulls["nodes"] if _is_from(node, fork)
             ]
             if pulls["pageInfo"]["hasNextPage"]:
                 more[branch] = str(pulls["pageInfo"]["endCursor"])
@@ -78,8 +81,21 @@ def read_branches(
     return found, more
 
 
-def _is_from_fork(node: Mapping[str, Any]) -> bool:
-    return bool(node["isCrossRepository"])
+def read_parent(data: Mapping[str, Any]) -> str | None:
+    """`OWNER/NAME` of what a repository was forked from; None of one that is no fork."""
+    parent = (data.get("repository") or {}).get("parent") or {}
+    name = parent.get("nameWithOwner")
+    return str(name) if name else None
+
+
+def _is_from(node: Mapping[str, Any], fork: str | None) -> bool:
+    """Whether its branch is in the repository itself, or in that fork; of a fork that is gone the
+    owner is left."""
+    if fork is None or not node["isCrossRepository"]:
+        return fork is None and not node["isCrossRepository"]
+    named = (node["headRepository"] or {}).get("nameWithOwner")
+    owner = (node["headRepositoryOwner"] or {}).get("login") or ""
+    return str(named or f"{owner}/{fork.partition('/')[2]}").lower() == fork.lower()
 
 
 def pull_request_from_node(node: Mapping[str, Any]) -> PullRequest:

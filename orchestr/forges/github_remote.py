@@ -45,11 +45,10 @@ class RepoSlug:
         return f"https://{self.host}/{self}"
 
 
-def parse_remote_url(url: str) -> RepoSlug | None:
-    """The repository that a URL names (https, ssh, scp form, with or without ``.git``).
+def split_remote_url(url: str) -> tuple[str, str, str] | None:
+    """Scheme, host and path of a remote's URL (https, ssh, scp form, with or without ``.git``).
 
-    None for what cannot be one at a GitHub host: a folder, a path of other than two parts.
-    A port is part of the host for http only; ssh has its own.
+    None for a folder. A port is part of the host for http only; ssh has its own.
     """
     match = _URL.fullmatch(url.strip())
     if match is None:
@@ -60,27 +59,38 @@ def parse_remote_url(url: str) -> RepoSlug | None:
     else:
         scheme, port = match["scheme"].lower(), match["port"] or ""
     host = match["host"].lower()
-    host = _SAME.get(host, host)
     if scheme in ("http", "https") and port not in ("", ":80", ":443"):
         host += port
-    parts = match["path"].rstrip("/").removesuffix(".git").rstrip("/").split("/")
-    if len(parts) != 2 or _HOST.fullmatch(host) is None:
+    if _HOST.fullmatch(host) is None:
+        return None
+    return scheme, host, match["path"].rstrip("/").removesuffix(".git").rstrip("/")
+
+
+def parse_remote_url(url: str) -> RepoSlug | None:
+    """The repository that a URL names; None for what cannot be one at a GitHub host: a folder, a
+    path of other than two parts.
+    """
+    found = split_remote_url(url)
+    if found is None:
+        return None
+    _, host, path = found
+    parts = path.split("/")
+    if len(parts) != 2:
         return None
     if any(_NAME.fullmatch(part) is None or part in (".", "..") for part in parts):
         return None
-    return RepoSlug(host, *parts)
+    return RepoSlug(_SAME.get(host, host), *parts)
 
 
-def read_repo_slug(ref: RepoRef) -> RepoSlug:
-    """The repository behind a clone's remote.
+def read_remote_urls(ref: RepoRef) -> list[str]:
+    """The URLs of a clone's remote: as git uses it (``url.*.insteadOf`` applied), as it is written;
+    of one that is not cloned yet, where it will be cloned from.
 
-    The URL as git uses it (``url.*.insteadOf`` applied) counts first, the written one second.
-    Raises ForgeAway without a clone, ForgeError when the remote is not at a GitHub host.
+    Raises ForgeAway without a clone, ForgeError without the remote.
     """
     if not ref.path.is_dir():
-        planned = parse_remote_url(ref.url) if ref.url else None
-        if planned is not None:
-            return _resolve_ssh_alias(planned)
+        if ref.url and split_remote_url(ref.url) is not None:
+            return [ref.url]
         raise ForgeAway(
             f"repository {ref.name}: there is no clone at {ref.path}",
             hint=f"clone it there, or set [repos.{ref.name}] path or url in orchestr.toml",
@@ -93,11 +103,20 @@ def read_repo_slug(ref: RepoRef) -> RepoSlug:
             hint=f"git -C {ref.path} remote add {ref.remote} URL",
         )
     written = repo.run_readonly("config", "--get", f"remote.{ref.remote}.url", answers=YES_OR_NO)
-    urls = [done.text.strip() for done in (used, written)]
+    return [done.text.strip() for done in (used, written)]
+
+
+def read_repo_slug(ref: RepoRef) -> RepoSlug:
+    """The repository behind a clone's remote: the first of its URLs that is at a GitHub host.
+
+    Raises ForgeAway without a clone, ForgeError when the remote is not at a GitHub host.
+    """
+    urls = read_remote_urls(ref)
     for url in urls:
         found = parse_remote_url(url)
         if found is not None:
-            return _resolve_ssh_alias(found)
+            host = resolve_ssh_host(found.host)
+            return RepoSlug(_SAME.get(host, host), found.owner, found.name)
     raise ForgeError(
         f"repository {ref.name}: its remote {ref.remote!r} ({redact(urls[0], ())}) is not a"
         " repository at a GitHub host",
@@ -105,19 +124,21 @@ def read_repo_slug(ref: RepoRef) -> RepoSlug:
     )
 
 
-def _resolve_ssh_alias(slug: RepoSlug) -> RepoSlug:
-    """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name."""
-    if "." in slug.host or ":" in slug.host:
-        return slug
+def resolve_ssh_host(host: str) -> str:
+    """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name; also of an alias
+    like ``github.com-work``, which no host can be called."""
+    last = host.rpartition(".")[2]
+    is_alias = "." not in host or ("-" in last and not last.startswith("xn--"))
+    if ":" in host or not is_alias:
+        return host
     try:
         done = run_command(
-            ("ssh", "-G", "--", slug.host), cwd=Path("/"), env=os.environ, timeout=10, check=False
+            ("ssh", "-G", "--", host), cwd=Path("/"), env=os.environ, timeout=10, check=False
         )
     except OrchestrError:
-        return slug
+        return host
     for line in done.text.splitlines():
         key, _, value = line.partition(" ")
         if key == "hostname" and _HOST.fullmatch(value.lower()):
-            host = value.lower()
-            return RepoSlug(_SAME.get(host, host), slug.owner, slug.name)
-    return slug
+            return value.lower()
+    return host

@@ -1,8 +1,10 @@
-"""Rate limits of a GitHub host: one request at a time, paced, retried while that can help.
+"""Rate limits of a host: one request at a time, paced, retried while that can help.
 
-GitHub counts requests of a user in an hour (points) and in a minute (secondary limits), and asks
-clients to send one after the other and to wait as long as an answer says. So all threads of this
-process share one `RequestPacer` a host: a lock, two token buckets (reading, writing), the waits.
+The same lane serves every forge that is asked over a network; its numbers are GitHub's, the
+strictest of them. GitHub counts requests of a user in an hour (points) and in a minute (secondary
+limits), and asks clients to send one after the other and to wait as long as an answer says. So all
+threads of this process share one `RequestPacer` a host: a lock, two token buckets (reading,
+writing), the waits.
 
 A request that may be tried again raises `Retry`. The waits double from 1/300 of the patience on
 (5 minutes: 1 s), with jitter; ``Retry-After`` and the reset of a used-up quota are honoured to
@@ -32,7 +34,6 @@ PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
 REPORTED_WAIT = 2.0  # s; waits from here on are reported to the user
-THIS_MACHINE = "github.localhost"  # GitHub's name for a development server: no limits to respect
 
 
 class OutcomeUnknown(ForgeAway):
@@ -79,6 +80,13 @@ def wait_or_stop(seconds: float, stop: threading.Event | None) -> bool:
     return False
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether a host is a development server here, with no limits to respect: `github.localhost`,
+    `localhost:3000`, `127.0.0.1:8080`."""
+    name = host.partition(":")[0]
+    return name in ("localhost", "127.0.0.1") or name.endswith(".localhost")
+
+
 class RequestPacer:
     """The rate limiter of one host; tests replace ``clock`` and ``wait``."""
 
@@ -95,7 +103,7 @@ class RequestPacer:
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
-        paced = host != THIS_MACHINE
+        paced = not is_this_machine(host)
         # 80 requests a minute that make something, 900 that read (GitHub's secondary limits)
         self._writes = TokenBucket(20, 1) if paced else None
         self._reads = TokenBucket(60, 5) if paced else None

@@ -3,8 +3,8 @@
 Made by `route_forges` where `[repos.NAME] forge` names another kind than `[forge] kind`. Everything
 that is asked about a repository goes to its forge; a question about many is split, one for each
 forge. An optional Protocol (`orchestr.forges.capabilities`) is there when all of the forges have
-it: whoever asks for it may then use it for every repository. Protection is there when one has it:
-the branches of the others are not protected.
+it: whoever asks for it may then use it for every repository. Protection and forks are there when
+one has them: the branches of the others are not protected, their repositories no forks.
 
 The invariant of `orchestr.forges.base` holds for the whole: when one of the forges cannot be asked,
 there is no answer at all.
@@ -19,6 +19,7 @@ from orchestr.forges.base import (
     ApiUsage,
     ForeignAddress,
     Forge,
+    ForkingForge,
     Issue,
     MergeMethod,
     PullRequest,
@@ -42,7 +43,7 @@ def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
     parts: list[type] = [
         _PARTS[each.name]
         for each in CAPABILITIES
-        if (any if each.protocol is ProtectingForge else all)(
+        if (any if each.protocol in (ProtectingForge, ForkingForge) else all)(
             isinstance(member, each.protocol) for member in members
         )
     ]
@@ -265,6 +266,14 @@ class _Protecting(RoutedForge):
         return forge.read_review_teams(repo, number)
 
 
+class _Forking(RoutedForge):
+    """See `ForkingForge`; a forge that knows no forks has none."""
+
+    def find_parent(self, repo: RepoRef) -> str | None:
+        forge = self.forge_for(repo)
+        return forge.find_parent(repo) if isinstance(forge, ForkingForge) else None
+
+
 _PARTS: Mapping[str, type[RoutedForge]] = {
     "close": _Closing,
     "list": _Listing,
@@ -273,4 +282,5 @@ _PARTS: Mapping[str, type[RoutedForge]] = {
     "follow": _Following,
     "dress": _Dressing,
     "protect": _Protecting,
+    "fork": _Forking,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,6 +36,20 @@ _KEPT = (
 )
 _REACHES_SERVERS = ("credential.", "http.", "remote.", "url.", "core.askpass", "core.sshcommand")
 OURS = (".orchestr/", ".doit.db*", ".ports.env")
+# What known agents write beside the work: never part of it. Their settings (`.aider.conf.yml`) are.
+DROPPINGS = (
+    ".aider.chat.history.md", ".aider.input.history", ".aider.llm.history",
+    ".aider.tags.cache.v*/", ".claude/settings.local.json", ".claude/worktrees/", ".goosehints.tmp",
+    ".crush/", ".plandex*/", ".qwen/tmp/", ".gemini/tmp/", ".opencode/node_modules/",
+    "gemini-client-error-*.json",
+)  # fmt: skip
+_DROPPING = re.compile(
+    "|".join(
+        rf"(?:^|/){re.escape(pattern.rstrip('/')).replace(re.escape('*'), '[^/]*')}"
+        + ("/" if pattern.endswith("/") else "$")
+        for pattern in DROPPINGS
+    )
+)
 NO_PUSH = "url.orchestr-no-push://.pushInsteadOf"
 
 
@@ -102,11 +117,16 @@ def exclude_config(repo: Repo, target: Path, patterns: Iterable[str] = ()) -> di
     """
     user = read_user_excludes(repo)
     lines = [user.rstrip(b"\n"), b"# orchestr"]
-    lines += [os.fsencode(pattern) for pattern in (*OURS, *patterns)]
+    lines += [os.fsencode(pattern) for pattern in (*OURS, *DROPPINGS, *patterns)]
     data = b"\n".join(line for line in lines if line) + b"\n"
     path = target.with_name(f"{target.name}-{hashlib.sha256(data).hexdigest()[:12]}")
     write_if_changed(path, data)
     return {"core.excludesFile": str(path)}
+
+
+def is_dropping(path: str) -> bool:
+    """Whether a path of a repository is what a known agent leaves beside its work."""
+    return _DROPPING.search(path) is not None
 
 
 def read_user_excludes(repo: Repo) -> bytes:

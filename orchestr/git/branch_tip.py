@@ -16,7 +16,7 @@ from orchestr.git.bases import base_ref_names, find_base
 from orchestr.git.repo import CommitId, Repo
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_READ = ("refs/heads/", "refs/remotes/origin/", "refs/orchestr/base/")  # of packed refs
+_READ = ("refs/heads/", "refs/remotes/", "refs/orchestr/base/")  # of packed refs
 
 
 class GitMustSay(Exception):
@@ -31,13 +31,14 @@ def read_branch_tip(clone: Path, branch: str) -> CommitId | None:
     return _read_ref(clone, f"refs/heads/{branch}")
 
 
-def read_base_tip(clone: Path, branch: str) -> CommitId | None:
+def read_base_tip(repo: Repo, branch: str) -> CommitId | None:
     """Where a base branch is, as far as it is known here: as `orchestr.git.bases.find_base`, which
     is asked where the files cannot answer. Raises GitError."""
     try:
-        return next(filter(None, (_read_ref(clone, ref) for ref in base_ref_names(branch))), None)
+        names = base_ref_names(branch, repo.remotes.base)
+        return next(filter(None, (_read_ref(repo.path, ref) for ref in names)), None)
     except GitMustSay:
-        return find_base(Repo(clone), branch)
+        return find_base(repo, branch)
 
 
 def _read_ref(clone: Path, ref: str) -> CommitId | None:

@@ -68,6 +68,10 @@ class RemoteAway(FetchFailed, Unavailable):
     retry_after = 2.0
 
 
+class RemoteRefused(FetchFailed):
+    """The remote answered, and does not let this login in: another try would not help."""
+
+
 class NoRemote(FetchFailed):
     """The repository has no remote of that name."""
 
@@ -199,6 +203,14 @@ def explain_no_repository(completed: CompletedCommand, where: Path) -> tuple[str
     return f"git cannot use {where}: {first}", None
 
 
+# Of git's http and ssh transports, and of the hosts: an answer, where 5xx and 429 are none.
+_REFUSED = re.compile(
+    r"requested URL returned error: (?:401|403|404)\b|Authentication failed for"
+    r"|Permission denied \(|Permission to \S+ denied|could not read (?:Username|Password)"
+    r"|[Rr]epository not found|repository '[^']*' not found|single sign-on|SAML SSO"
+)
+
+
 def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:
     """Why a fetch, a push or a look at the remote failed; ``known``: the remote is configured."""
     said = output_tail(completed.err)
@@ -220,6 +232,12 @@ def remote_failed(completed: CompletedCommand, where: str, remote: str, known: b
         )
     if "couldn't find remote ref" in said:
         return NoSuchRef(f"{remote} of {where}: {said}", completed=completed)
+    if _REFUSED.search(said):
+        return RemoteRefused(
+            f"the remote {remote!r} of {where} does not let this login in: {said}",
+            hint=f"git -C {where} ls-remote {remote}, to see it by hand; who owns it gives access",
+            completed=completed,
+        )
     return RemoteAway(
         f"the remote {remote!r} of {where} does not answer: {said}",
         hint=f"git -C {where} fetch {remote}",

@@ -39,11 +39,13 @@ class PushTrial:
     away: str = ""
 
 
-def find_other_push_place(repo: Repo, remote: str = "origin") -> str | None:
+def find_other_push_place(repo: Repo, remote: str | None = None) -> str | None:
     """The URL that pushes go to, when it is another repository than the one fetched from.
 
-    None as well without such a remote, and when one of several push URLs is the same repository.
+    ``remote``: by default the one that branches are pushed to. None as well without it, and when
+    one of several push URLs is the same repository.
     """
+    remote = remote or repo.remotes.push
     rules = r"^(remote\..*\.pushurl|url\..*\.pushinsteadof)$"
     if not repo.run_readonly("config", "-z", "--get-regexp", rules, answers=YES_OR_NO).out:
         return None  # pushes go where is fetched from
@@ -76,10 +78,10 @@ def explain_other_place(name: str, url: str) -> str:
 
 def keep_one_place(repo: Repo) -> str:
     """The commands that make one place of two."""
-    at = f"git -C {repo.path}"
+    at, remote = f"git -C {repo.path}", repo.remotes.push
     return (
-        f"{at} config --unset-all remote.origin.pushurl; to work in the fork: {at} remote set-url "
-        "origin FORK"
+        f"{at} config --unset-all remote.{remote}.pushurl; to work through the fork: {at} remote "
+        f'add fork FORK, then `remote = "fork"` and `upstream = "{remote}"` of the repository'
     )
 
 
@@ -108,11 +110,12 @@ def _split_url(url: str, folder: Path) -> tuple[str, str]:
 
 
 def try_push(
-    repo: Repo, commits: Mapping[Branch, CommitId], remote: str = "origin", *, timeout: float
+    repo: Repo, commits: Mapping[Branch, CommitId], remote: str | None = None, *, timeout: float
 ) -> PushTrial:
     """Try to push these commits to these branches, which are left as they are."""
     words = ("push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags",
-             "--recurse-submodules=no", "--", remote)  # fmt: skip
+             "--recurse-submodules=no", "--",
+             remote or repo.remotes.push)  # fmt: skip
     refs = [f"+{commit}:refs/heads/{branch}" for branch, commit in commits.items()]
     try:
         done = repo.run_git(*words, *refs, answers=ANY_EXIT, timeout=timeout)

@@ -35,9 +35,10 @@ class RemoteOps(GitPath):
         """The names of the configured remotes."""
         return self.run_readonly("remote").text.split()
 
-    def has_remote(self, name: str = "origin") -> bool:
-        """Whether a remote of that name is configured; it may still be unreachable."""
-        return name in self.list_remotes()
+    def has_remote(self, name: str | None = None) -> bool:
+        """Whether a remote of that name is configured; it may still be unreachable. Without a name:
+        the one that branches are pushed to."""
+        return (name or self.remotes.push) in self.list_remotes()
 
     def list_branch_heads(self) -> dict[Branch, CommitId]:
         """Every local branch with its commit."""
@@ -84,12 +85,13 @@ class RemoteOps(GitPath):
         found = _SYMREF.search(done.text)
         return (Branch(found[1]) if found else None), frozenset(refs)
 
-    def default_branch(self, remote: str = "origin") -> Branch | None:
+    def default_branch(self, remote: str | None = None) -> Branch | None:
         """The remote's default branch, without the network where the clone knows it.
 
         ``origin/HEAD``; else ask the remote; else main, master or ``init.defaultBranch`` if
         there is one; else the branch of HEAD.
         """
+        remote = remote or self.remotes.base
         refs = self.run_readonly(
             "for-each-ref", "--format=%(refname) %(symref)", f"refs/remotes/{remote}", "refs/heads"
         ).text.splitlines()

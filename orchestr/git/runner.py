@@ -36,6 +36,7 @@ from orchestr.process.run import (
     run_command,
     stream_lines,
 )
+from orchestr.settings.remotes import Remotes
 
 TRIES = 6
 FAULT_TRIES = 3  # of a command that may be run twice, when the machine ended it
@@ -63,7 +64,8 @@ class GitPath:
 
     ``config`` are settings for every command (signing, excludes), ``env`` variables, ``timeout``
     is in seconds. ``unseen`` are paths that are no change and go into no commit, even where a
-    `.gitignore` of the repository shows them (it outranks every other excludes file).
+    `.gitignore` of the repository shows them (it outranks every other excludes file). ``remotes``
+    are the ones that are meant by "the origin".
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class GitPath:
         env: Mapping[str, str] | None = None,
         timeout: float = 900.0,
         unseen: Unseen | None = None,
+        remotes: Remotes | None = None,
     ) -> None:
         self.unseen = unseen
+        self.remotes = remotes or Remotes()
         self.path = Path(path).absolute()
         self.config = dict(config or {})
         self.env = dict(env or {})
@@ -98,6 +102,7 @@ class GitPath:
             env={**self.env, **(env or {})},
             timeout=self.timeout,
             unseen=self.unseen,
+            remotes=self.remotes,
         )
 
     # --- running ---------------------------------------------------------------------------
@@ -245,8 +250,9 @@ class GitPath:
         """The same with settings that its own outrank."""
         config = {**settings, **self.config}
         return type(self)(
-            self.path, config=config, env=self.env, timeout=self.timeout, unseen=self.unseen
-        )
+            self.path, config=config, env=self.env, timeout=self.timeout, unseen=self.unseen,
+            remotes=self.remotes,
+        )  # fmt: skip
 
     # --- where things are ------------------------------------------------------------------
 

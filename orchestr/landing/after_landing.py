@@ -154,6 +154,20 @@ def commit_target_merge(
     phases on that. Returns the new head, None when the branch must not be touched. Raises what the
     phases raise.
     """
+    new = move_to_target_merge(ctx, target, parents, merged, warn)
+    if new is not None:
+        perform_open_phases(ctx, list_phases_after_update(ctx))
+    return new
+
+
+def move_to_target_merge(
+    ctx: CellContext,
+    target: str,
+    parents: tuple[CommitId, CommitId],
+    merged: LadderMerge,
+    warn: Warn,
+) -> CommitId | None:
+    """`commit_target_merge` without the phases: a run does them."""
     repo, (old, tip) = ctx.repo, parents
     done = ImplementRecord.read(ctx.dir)
     if done is None or done.head != old or merged.tree is None:
@@ -168,7 +182,6 @@ def commit_target_merge(
     published = HeadRecord.read(ctx.dir)
     lands = published.head if published is not None else None
     replace(done, head=new, tree=merged.tree, lands=lands).write(ctx.dir)
-    perform_open_phases(ctx, list_phases_after_update(ctx))
     return new
 
 
@@ -274,14 +287,14 @@ def _remove_landed_worktree(ctx: CellContext, head: str, warn: Warn) -> None:
 
 
 def _delete_branch(ctx: CellContext, branch: Branch, head: CommitId, warn: Warn) -> None:
-    ref = f"refs/heads/{branch}"
+    ref, remote = f"refs/heads/{branch}", ctx.repo.remotes.push
     for dep in same_repo_dependents(ctx):
         pr = newest_pr(dep)
         if pr is not None and pr.state is PRState.OPEN and pr.base == branch:
             return warn(f"{ctx.name}: {pr.url} is still for {branch}; the branch was kept")
-    there = ctx.repo.ls_remote("origin", ref).get(ref)
+    there = ctx.repo.ls_remote(remote, ref).get(ref)
     if there == head:
-        ctx.repo.run_git("push", "--quiet", "origin", "--delete", ref, answers=ANY_EXIT)
+        ctx.repo.run_git("push", "--quiet", remote, "--delete", ref, answers=ANY_EXIT)
     elif there is not None:
         return warn(f"{ctx.name}: {branch} at the origin has moved; it was kept")
     with suppress(OrchestrError):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestr.cell.context import CellContext, FeatureRun
-from orchestr.cell.phases.publish import pr_base
+from orchestr.cell.context import CellContext, FeatureRun, observed_prs
+from orchestr.cell.phases.publish import is_base_of_person, pr_base
 from orchestr.cell.phases.run_phase import phase_module
 from orchestr.cell.pull_request.chosen_base import apply_chosen_base
 from orchestr.cell.pull_request.text import is_partial, pr_title
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import OrchestrError, Unavailable
+from orchestr.forges.base import PRState
 from orchestr.git.errors import GitError
 from orchestr.git.merge import merge_heads
 from orchestr.git.repo import CommitId, Repo, TreeId
@@ -91,8 +92,11 @@ def hold_reason(ctx: CellContext, head: HeadRecord | None) -> str:
         return NOT_BUILT
     own = pr_base(ctx)
     chosen = apply_chosen_base(ctx.dir, own)
+    for pr in observed_prs(ctx.run, ctx.cell)[:1]:
+        if pr.state is PRState.OPEN and is_base_of_person(ctx, pr.base):
+            chosen = pr.base
     if chosen != own:  # what a person sent elsewhere does not land here
-        what = f"its pull request is for {chosen} since the hand-off"
+        what = f"its pull request is for {chosen}, which a person chose"
         return f"{what}: write `base: {chosen}` in its spec"
     return "it is partial: something of it is red" if is_partial(ctx) else ""
 

@@ -18,6 +18,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.worktree.operations import unfinished_operation
 from orchestr.errors import OrchestrError
 from orchestr.git.branch_tip import read_base_tip
+from orchestr.git.open_clone import open_clone
 from orchestr.git.path_changes import read_changed_paths
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.forecast import (
@@ -34,7 +35,6 @@ from orchestr.landing.forecast import (
 from orchestr.landing.forecast_cache import ForecastCache, rules_digest
 from orchestr.landing.lane import Lane
 from orchestr.plan.edge_suggestion import suggest_edges
-from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state.results import WorktreeMarker
 from orchestr.state.states import CellState
@@ -143,7 +143,7 @@ def _list_below(run: FeatureRun, name: str) -> set[str]:
 def _forecast_repository(
     run: FeatureRun, name: str, heads: Sequence[PublishedHead], survey: _Survey
 ) -> list[ExpectedConflict]:
-    repo = Repo(repo_path(run.settings, name))
+    repo = open_clone(run.settings, name)
     known_pairs = ForecastCache(run.layout.state / "cache" / "forecast" / f"{name}.json")
     every = [*heads, *_list_targets(repo, heads)]
     paths = _find_paths(repo, known_pairs, every)
@@ -178,7 +178,7 @@ def _forecast_repository(
 
 def _list_targets(repo: Repo, heads: Sequence[PublishedHead]) -> list[PublishedHead]:
     """The targets as known here, one for each commit that a head was made on."""
-    tips = {lane: read_base_tip(repo.path, lane.target) for lane in {head.lane for head in heads}}
+    tips = {lane: read_base_tip(repo, lane.target) for lane in {head.lane for head in heads}}
     found = {}
     for head in heads:
         tip = tips[head.lane]

@@ -64,9 +64,9 @@ def _make_heads(ctx: CellContext, lane: Lane, prs: Sequence[PullRequest]) -> lis
     missing = find_missing_objects(repo, [pr.head_sha for pr in prs], env=NO_LAZY_FETCH)
     refs = [pr.head_ref for pr in prs if pr.head_sha in missing]
     if refs:
-        repo.fetch("origin", *refs, locks=ctx.run.layout.locks_dir)
+        repo.fetch(repo.remotes.base, *refs, locks=ctx.run.layout.locks_dir)
         missing = find_missing_objects(repo, sorted(missing), env=NO_LAZY_FETCH)
-    tip = read_base_tip(repo.path, lane.target)
+    tip = read_base_tip(repo, lane.target)
     found = []
     for pr in prs:
         if tip is None or pr.head_sha in missing:  # pushed since the forge answered

@@ -85,8 +85,9 @@ def _push_candidate(
     lane = spec.lane
     if tip != spec.base:
         return NotLanded(spec, tip)
-    result = session.repo(lane.repo).push(
-        "origin", CommitId(commit), Branch(lane.target), expected=CommitId(spec.base)
+    repo = session.repo(lane.repo)
+    result = repo.push(
+        repo.remotes.base, CommitId(commit), Branch(lane.target), expected=CommitId(spec.base)
     )
     tip = session.fetch_target_tip(lane)
     if session.target_contains(lane, tip, commit):

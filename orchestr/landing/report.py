@@ -142,7 +142,10 @@ def suggest_commands(
     if item.detail.startswith(FORGE_WANTS):
         return suggest_at_forge(name, item.detail, _pull_request_link(session, change))
     if change.reverts:
-        return [f"git -C {ctx.repo_path} log origin/{target}", f"orchestr rollback {name}"]
+        return [
+            f"git -C {ctx.repo_path} log {ctx.repo.remotes.base}/{target}",
+            f"orchestr rollback {name}",
+        ]
     if (trouble or item.trouble) is Trouble.APPROVAL:
         return [f"orchestr approve {ctx.name}", f"orchestr run {name} && orchestr land {name}"]
     if cause:
@@ -157,7 +160,7 @@ def suggest_commands(
             and unfinished_operation(ctx.repo.at_path(ctx.worktree)) is not None
         )
         where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-        look = f"git -C {where} {'status' if there else f'merge origin/{target}'}"
+        look = f"git -C {where} {'status' if there else f'merge {ctx.repo.remotes.base}/{target}'}"
     found = [look, _suggest_work(ctx, name)]
     if UNSEEN in item.detail:
         repo = ctx.cell.repo

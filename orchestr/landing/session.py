@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.git.bases import keep_base
 from orchestr.git.errors import NoSuchRef
+from orchestr.git.open_clone import open_clone
 from orchestr.git.repo import CommitId, Repo
 from orchestr.landing.actions import Action, CheckCandidate
 from orchestr.landing.checks import Check
@@ -21,7 +22,6 @@ from orchestr.landing.events import Event, QueueRules
 from orchestr.landing.forge_gate import Allowed, ForgeGate
 from orchestr.landing.lane import Lane
 from orchestr.landing.queue import Queue
-from orchestr.settings.repo_paths import repo_path
 
 PUSH, API, FORGE = (
     "push",
@@ -82,7 +82,7 @@ class LandingSession:
         workspace says."""
         settings = self.runs[0].settings
         off = {"commit.gpgSign": "false"} if settings.workspace.unsigned else {}
-        return Repo(repo_path(settings, name), config=off)
+        return open_clone(settings, name, config=off)
 
     def has_feature(self, name: str) -> bool:
         """Whether this landing was asked for that feature."""
@@ -96,7 +96,7 @@ class LandingSession:
     def fetch_target_tip(self, lane: Lane) -> str:
         """Where the target is at the origin, fetched. Raises GitError."""
         repo, ref = self.repo(lane.repo), f"refs/heads/{lane.target}"
-        tip = repo.ls_remote("origin", ref).get(ref)
+        tip = repo.ls_remote(repo.remotes.base, ref).get(ref)
         if tip is None:
             raise NoSuchRef(
                 f"repository {lane.repo} has no branch {lane.target} at its origin",

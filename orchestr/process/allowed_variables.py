@@ -17,4 +17,5 @@ NETWORK = (
 )  # fmt: skip
 
 # What keeps tools from waiting for a person.
-QUIET = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat", "GH_PROMPT_DISABLED": "1"}
+QUIET = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat", "GH_PROMPT_DISABLED": "1",
+         "GH_TELEMETRY": "false"}  # fmt: skip

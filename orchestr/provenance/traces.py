@@ -168,7 +168,7 @@ def read_commits(repo: Repo, *revisions: str, path: str = "", most: int = 0) -> 
 def list_known_tips(repo: Repo, origins: Iterable[CellOrigin]) -> list[str]:
     """Where to look for the history of a path: the checkout, what is known of the origin's default
     branch, and the heads of cells. Only commits that the clone has."""
-    rows = ["HEAD", "refs/remotes/origin/HEAD"]
+    rows = ["HEAD", f"refs/remotes/{repo.remotes.base}/HEAD"]
     rows += repo.list_refs(BASES).values()
     rows += [origin.head.head for origin in origins if origin.head is not None]
     known = (repo.resolve_commit(row) for row in rows)

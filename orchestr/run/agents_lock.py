@@ -14,12 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestr.cell.agent.own_attempt import choose_agent
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
 from orchestr.errors import UsageError
 from orchestr.files import encode_toml, read_file, write_if_changed
 from orchestr.run.cell_agents import requested_reviewers
 from orchestr.run.diagnostic import Diagnostic
+from orchestr.spec.agent_options import AUTHOR_ROLES
 from orchestr.spec.phases import Action
 from orchestr.state.layout import AGENTS_LOCK
 
@@ -97,7 +99,8 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
-            add_model(run, ctx.agent_settings.name, ctx.model)
+            for role in AUTHOR_ROLES:
+                add_model(run, ctx.agent_settings.name, planned_options(ctx, role).options.model)
         for reviewer in (*requested_reviewers(ctx), *run.feature.auditors):
             add_model(run, reviewer.agent, reviewer.model)
         for phase in ctx.cell.own_phases:

@@ -42,7 +42,7 @@ def _compare_checkout(name: str, repo: Repo, bases: Collection[str]) -> Iterator
     heads = [r.removeprefix("# branch.head ") for r in records if r.startswith("# branch.head ")]
     if not heads or heads[0] not in bases:
         return
-    base, theirs = heads[0], f"refs/remotes/origin/{heads[0]}"
+    base, theirs = heads[0], f"refs/remotes/{repo.remotes.base}/{heads[0]}"
     if repo.resolve_commit(theirs) is None:
         return
     more = repo.count_commits(theirs, f"refs/heads/{base}")
@@ -51,7 +51,7 @@ def _compare_checkout(name: str, repo: Repo, bases: Collection[str]) -> Iterator
         yield Diagnostic(
             "warning",
             f"{name}: {base} in {repo.path} has {commits} not at the origin; cells start without",
-            f"git -C {repo.path} push origin {base}",
+            f"git -C {repo.path} push {repo.remotes.base} {base}",
         )
     changed = [path for record in records if (path := _changed_path(record))]
     if changed:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import MachineFault, OrchestrError
-from orchestr.git.errors import FetchFailed, ProtocolRefused
+from orchestr.git.errors import FetchFailed, ProtocolRefused, RemoteRefused
 from orchestr.git.push_place import (
     explain_other_place,
     find_other_push_place,
@@ -23,6 +23,7 @@ from orchestr.git.push_place import (
 )
 from orchestr.git.repo import Branch, CommitId, Repo
 from orchestr.run.diagnostic import Diagnostic
+from orchestr.settings.remotes import ORIGIN
 from orchestr.spec.phases import Phase
 
 TIMEOUT = 20.0  # s for one question to an origin
@@ -59,23 +60,30 @@ def _check_safely(cells: Sequence[CellContext]) -> list[Diagnostic]:
 def check_origin(cells: Sequence[CellContext]) -> Iterator[Diagnostic]:
     """The findings of one repository, ``cells`` are all of it."""
     name, repo = cells[0].cell.repo, cells[0].repo
-    if not repo.has_remote():
-        fix = f"git -C {repo.path} remote add origin URL, or leave `publish` out of the phases"
-        yield Diagnostic("error", f"{name}: {repo.path} has no remote origin to push to", fix)
-        return
-    other = find_other_push_place(repo)
+    remotes = repo.remotes
+    for remote, what in ((remotes.push, "push to"), (remotes.base, "fetch from")):
+        if not repo.has_remote(remote):
+            fix = (
+                f"git -C {repo.path} remote add {remote} URL, or leave `publish` out of the phases"
+            )
+            if remotes.push != ORIGIN or remotes.is_fork:
+                fix += f", or change [repos.{name}] remote or upstream"
+            what = f"{name}: {repo.path} has no remote {remote} to {what}"
+            yield Diagnostic("error", what, fix)
+            return
+    other = find_other_push_place(repo, remotes.push)
     if other is not None:
         yield Diagnostic("error", explain_other_place(name, other), keep_one_place(repo))
         return
     bases = list_named_bases(cells)
     try:
         look = _ask_origin(repo, cells, bases)
-    except ProtocolRefused as error:
+    except (ProtocolRefused, RemoteRefused) as error:
         yield Diagnostic("error", f"{name}: {error.message}", error.hint or "")
         return
     except FetchFailed as error:
-        what = f"{name}: origin cannot be asked before the work: {error.message}"
-        yield Diagnostic("warning", what, f"git -C {repo.path} ls-remote origin")
+        what = f"{name}: {remotes.base} cannot be asked before the work: {error.message}"
+        yield Diagnostic("warning", what, f"git -C {repo.path} ls-remote {remotes.base}")
         return
     yield from _check_bases(name, repo, bases, look)
     yield from _check_names(name, cells, look)
@@ -125,23 +133,23 @@ def _ask_origin(repo: Repo, cells: Sequence[CellContext], bases: Sequence[NamedB
         names |= {"/".join(parts[:n]) for n in range(1, len(parts))}
         names.add(f"{ctx.cell.branch}/*")
     patterns = [f"{HEADS}{name}" for name in sorted(names)]
-    default, refs = repo.read_remote_heads("origin", *patterns, timeout=TIMEOUT)
+    default, refs = repo.read_remote_heads(repo.remotes.base, *patterns, timeout=TIMEOUT)
     return OriginLook(default, frozenset(ref.removeprefix(HEADS) for ref in refs))
 
 
 def _check_bases(
     name: str, repo: Repo, bases: Sequence[NamedBase], look: OriginLook
 ) -> Iterator[Diagnostic]:
-    renamed = f"git -C {repo.path} remote set-head origin --auto"
+    renamed = f"git -C {repo.path} remote set-head {repo.remotes.base} --auto"
     for base in bases:
         now = look.default
         known = "" if now is None else f"; its default branch is {now}"
         if base.branch not in look.heads:
-            fix = f"git -C {repo.path} push origin {base.branch}"
+            fix = f"git -C {repo.path} push {repo.remotes.base} {base.branch}"
             if base.is_set:
                 fix += f", or set another base ([repos.{name}] base, or the cell's)"
             elif now is not None and now != base.branch:
-                fix = f"git -C {repo.path} fetch origin {now}, then {renamed}"
+                fix = f"git -C {repo.path} fetch {repo.remotes.base} {now}, then {renamed}"
             what = f"{name}: base branch {base.branch} is not at the origin{known}"
             yield Diagnostic("error", what, fix)
         elif not base.is_set and now is not None and now != base.branch:
@@ -171,11 +179,12 @@ def _check_push(name: str, repo: Repo, cells: Sequence[CellContext]) -> Iterator
             commits[branch] = commit
     if not commits:
         return
-    trial = try_push(repo, commits, timeout=TIMEOUT)
+    remote = repo.remotes.push
+    trial = try_push(repo, commits, remote, timeout=TIMEOUT)
     ref = f"{HEADS}{next(iter(commits))}"
-    fix = f"git -C {repo.path} push --dry-run origin HEAD:{ref}, to see it by hand"
+    fix = f"git -C {repo.path} push --dry-run {remote} HEAD:{ref}, to see it by hand"
     if trial.refused:
-        what = f"{name}: a push to origin would be refused: {trial.refused}"
+        what = f"{name}: a push to {remote} would be refused: {trial.refused}"
         yield Diagnostic("error", what, fix)
     elif trial.away:
         yield Diagnostic("warning", f"{name}: a push could not be tried: {trial.away}", fix)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestr.cell.context import CellContext
+from orchestr.cell.worktree.wall import is_walled
+from orchestr.run.cell_agents import list_cell_agents
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.sandbox.choose import INSTALL, ChosenSandbox, SandboxKind, choose_sandbox
 from orchestr.sandbox.mounts import SandboxError
-from orchestr.settings.records import SandboxSettings
+from orchestr.settings.limit_records import SandboxSettings
 
 
 def check_sandbox(busy: Sequence[CellContext]) -> list[Diagnostic]:
@@ -28,6 +30,23 @@ def diagnose_sandbox(settings: SandboxSettings) -> list[Diagnostic]:
         return []
     what = f"no sandbox ({found.reason}): agents and checks reach whatever you can"
     return [Diagnostic("warning", what, found.hint)]
+
+
+def check_own_sandboxes(busy: Sequence[CellContext]) -> list[Diagnostic]:
+    """Agents with a sandbox of their own that does not start here: every command of theirs would
+    fail, and nothing be changed. Behind our wall it is off."""
+    if not busy or is_walled(busy[0].run):
+        return []
+    found = []
+    for name in sorted(list_cell_agents(busy)):
+        probe = getattr(busy[0].run.agent_adapter(name), "explain_own_sandbox", None)
+        why = None if probe is None else probe()
+        if why is not None:
+            what = f"agent {name}: its own sandbox does not start: {why}"
+            fix = (f'install bubblewrap and keep its home folder out of /tmp, or set '
+                   f'[agents.{name}] sandbox = "danger-full-access"')  # fmt: skip
+            found.append(Diagnostic("error", what, fix))
+    return found
 
 
 def describe_sandbox(found: ChosenSandbox) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from orchestr.agents.catalogue import suggest_install
 from orchestr.cell.agent.prompt import check_template
 from orchestr.cell.budget import has_usd_limit
 from orchestr.cell.context import CellContext, FeatureRun
@@ -23,12 +24,14 @@ from orchestr.run.agents_lock import check_agents_lock
 from orchestr.run.cell_agents import list_cell_agents, requested_reviewers
 from orchestr.run.check_branches import check_branches
 from orchestr.run.check_checkouts import check_checkouts
+from orchestr.run.check_forks import check_forks
 from orchestr.run.check_lock import check_lock
+from orchestr.run.check_options import check_options
 from orchestr.run.check_origins import check_origins
 from orchestr.run.check_phases import check_own_phases
 from orchestr.run.check_ports import check_ports
 from orchestr.run.check_programs import check_programs
-from orchestr.run.check_sandbox import check_sandbox
+from orchestr.run.check_sandbox import check_own_sandboxes, check_sandbox
 from orchestr.run.check_signing import check_signing
 from orchestr.run.check_surroundings import check_surroundings
 from orchestr.run.check_worktrees import check_worktrees
@@ -69,8 +72,10 @@ def check_prerequisites(
     for name in sorted(agents):
         why = run.agent_adapter(name).explain_unusable()
         if why is not None:
-            fix = f"install it, or change [agents.{name}] in orchestr.toml"
+            fix = suggest_install(run.settings.agents[name])
             found.append(Diagnostic("error", f"agent {name}: {why}", fix))
+        elif late := find_late_budget(run, name):
+            found.append(late)
         elif dollars and run.agent_adapter(name).paid and not run.agent_adapter(name).tells_cost:
             what = f"agent {name} does not say what it costs: a budget in dollars cannot be kept"
             fix = f"set [agents.{name}] price_input_usd and price_output_usd, or budget tokens"
@@ -83,11 +88,14 @@ def check_prerequisites(
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
     found += check_own_phases(chosen)
+    found += check_options(chosen)
     found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
     found += check_sandbox(busy)
+    found += check_own_sandboxes(busy)
     found += check_signing(busy)
     found += check_origins(busy)
+    found += check_forks(busy, ask=ask)
     found += check_checkouts(busy)
     found += check_branches(busy)
     found += check_ports(busy)
@@ -102,6 +110,20 @@ def check_prerequisites(
     for cell in removed_cells_of(run):
         found.append(Diagnostic("warning", cell.description, cell.remedy))
     return found
+
+
+def find_late_budget(run: FeatureRun, name: str) -> Diagnostic | None:
+    """A budget and an agent that tells what it takes at its end only: it can be exceeded by one
+    start, and is counted against every budget then."""
+    agent, limits = run.agent_adapter(name), run.settings.limits
+    purse = run.purse.cap.tokens if run.purse is not None else None
+    tokens = (limits.budget_tokens, limits.attempt_tokens, purse)
+    wanted = has_usd_limit(limits, run.purse) or any(cap is not None for cap in tokens)
+    if not wanted or getattr(agent, "live", True):
+        return None
+    what = f"agent {name} tells its cost at the end: a budget ends what would start after it"
+    fix = "bound its time, too: limits.timeout, or `timeout` of a cell"
+    return Diagnostic("warning", what, fix)
 
 
 def find_cells_to_run(

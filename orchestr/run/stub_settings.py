@@ -20,7 +20,7 @@ from orchestr.spec.path_patterns import match_paths
 TRAILER = "Orchestr-Stub: nothing of this commit is real work"
 _PLACES = ("state", "worktrees", "repos")  # each stub has its own
 _ANY_AGENT = (
-    "model", "paid", "retry_after", "retry_max", "sign", "provider", "network",
+    "model", "paid", "retry_after", "retry_max", "retry_for", "sign", "provider", "network",
 )  # fmt: skip
 _WILD = re.compile(r"[*?\[]")
 
@@ -65,12 +65,17 @@ def make_stub_settings(
     dropped = ("program", "patience", "url") if forge.get("kind", "local") == "local" else (
         "program", "patience", "url", "ci")  # fmt: skip
     found["forge"] = {k: v for k, v in forge.items() if k not in dropped} | {"kind": "local"}
-    found.get("landing", {}).pop("land", None)  # how a target moves at a real forge
+    for key in ("land", "land_requires", "wait"):  # of a real forge
+        found.get("landing", {}).pop(key, None)
     return found
 
 
+# What is about the real clone and its forge; a stub has an origin of its own.
+_REAL = ("url", "create", "land", "forge", "remote", "upstream", "land_requires")
+
+
 def _make_repo(table: Mapping[str, Any], place: str) -> dict[str, Any]:
-    mine = {k: v for k, v in table.items() if k not in ("url", "create", "land", "forge")}
+    mine = {k: v for k, v in table.items() if k not in _REAL}
     if "trailers" in mine:  # instead of the workspace's
         mine["trailers"] = [*mine["trailers"], TRAILER]
     return {**mine, "path": place}

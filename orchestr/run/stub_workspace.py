@@ -29,6 +29,7 @@ from orchestr.cell.kit import expand_names
 from orchestr.cell.ownership import claims_of
 from orchestr.errors import Busy, UsageError
 from orchestr.files import encode_json, encode_toml, write_atomic
+from orchestr.git.open_clone import open_clone
 from orchestr.git.repo import Repo
 from orchestr.git.runner import ANY_EXIT
 from orchestr.git.worktrees import delete_tree
@@ -153,7 +154,7 @@ def copy_repositories(run: FeatureRun, folder: Path) -> dict[str, str]:
                 f"repository {name!r} is not here yet: a stub run copies what is at {path}",
                 hint=f"orchestr run repo:{name}, or git clone ... {path}",
             )
-        _copy_repository(run, name, Repo(path), folder)
+        _copy_repository(run, name, open_clone(run.settings, name), folder)
         _copy_kit(run, name, path, folder / REPOS / name)
         found[name] = f"{REPOS}/{name}"
     return found
@@ -166,12 +167,12 @@ def _copy_repository(run: FeatureRun, name: str, source: Repo, folder: Path) -> 
         place.parent.mkdir(parents=True, exist_ok=True)
     Repo(folder).run_git(*CLONE, "--bare", "--", str(source.path), str(bare))
     origin = Repo(bare)
-    tracked = "refs/remotes/origin/"
+    tracked = f"refs/remotes/{source.remotes.base}/"
     default = source.run_readonly("symbolic-ref", "--quiet", f"{tracked}HEAD", answers=ANY_EXIT)
     refs = source.run_readonly("for-each-ref", "--format=%(refname)", tracked).text.split()
     if refs:  # what the origin has, and not what else the clone has
         own = origin.run_readonly("for-each-ref", "--format=%(refname)", "refs/heads/").text.split()
-        specs = ("+refs/remotes/origin/*:refs/heads/*", "^refs/remotes/origin/HEAD")
+        specs = (f"+{tracked}*:refs/heads/*", f"^{tracked}HEAD")
         origin.run_git("fetch", "--quiet", "--update-shallow", str(source.path), *specs)
         theirs = {f"refs/heads/{ref.removeprefix(tracked)}" for ref in refs}
         _delete_refs(origin, [ref for ref in own if ref not in theirs])

@@ -19,7 +19,7 @@ from orchestr.errors import OrchestrError
 from orchestr.process.run import run_command
 from orchestr.sandbox.enter import ISOLATION
 from orchestr.sandbox.mounts import SandboxError
-from orchestr.settings.records import LimitSettings, SandboxSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 
 PATIENCE = 10.0  # seconds for a program that does nothing
 INSTALL = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap)"

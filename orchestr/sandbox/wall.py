@@ -30,7 +30,7 @@ from orchestr.sandbox.places import (
     locate_in_home,
 )
 from orchestr.sandbox.programs import list_path_folders, list_program_folders
-from orchestr.settings.records import LimitSettings, SandboxSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 
 PLAN = "wall.json"
 # How bubblewrap, `enter` and `listen` end when they cannot begin, and how they say so.

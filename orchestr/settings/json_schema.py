@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from orchestr.settings import keys
 from orchestr.settings.keys import GeneratedFiles, Key
 from orchestr.settings.sections import KEYS, RECORDS, find_key
+from orchestr.spec.agent_options import Role, options_schema
 from orchestr.spec.check_models import CheckModel
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc, find_mark
@@ -42,7 +43,7 @@ _GENERATED = {
     "required": ["paths", "run"],
     "additionalProperties": False,
 }
-_BY_NAME = ("repos", "agents")  # tables of tables
+_BY_NAME = ("repos", "agents", "mcp")  # tables of tables
 _DEFAULT_AGENT = {
     "type": "string",
     "description": "the agent of cells that name none",
@@ -107,6 +108,8 @@ def _form_of(bare: Any, key: Key, checks: dict[str, Any]) -> Mapping[str, Any]:
         return _DURATION
     if key == find_key(keys.Size):
         return _TEXT
+    if key == keys.PHASE_OPTIONS:
+        return options_schema(tuple(Role))
     if key == find_key(keys.Network):
         return {"anyOf": [{"enum": list(keys.NETWORK_WORDS)}, _TEXTS]}
     if key.choices:

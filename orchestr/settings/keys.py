@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.spec import field_types
+from orchestr.spec.agent_options import check_names, parse_role_tables
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
 from orchestr.spec.path_patterns import check_path_pattern
 
@@ -362,16 +363,19 @@ def choice(*known: str) -> Key:
 
 
 CHECKS = Key(_convert_checks)
+PHASE_OPTIONS = Key(parse_role_tables)
 DEFAULT_AGENT = Key(_convert_word, plain=True)  # it stands beside the agents' own tables
 
 Text = Annotated[str, Key(_convert_text, plain=True)]
 Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
+Words = Annotated[tuple[str, ...], Key(check_names)]
 Ref = Annotated[str, Key(_convert_ref, plain=True)]
 CloneAddress = Annotated[str, Key(_convert_clone_address, plain=True)]
 HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
 Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
+Variable = Annotated[str, Key(lambda value: _convert_variables([_convert_text(value)])[0])]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
 PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]

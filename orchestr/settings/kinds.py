@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestr.registry import Registry
+from orchestr.spec.field_types import quote_value, suggest_name
+
+ALWAYS = ("model", "args")  # options of every kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,30 @@ class AgentKind:
     ``make`` gets the agent's settings and the workspace's, and returns an
     `orchestr.agents.base.Agent`. ``keys`` are the keys of `[agents.NAME]` that not every kind
     has (`run`, `program`, `sandbox`), ``required`` those that it cannot do without. ``provider``
-    is whose usage limits it runs into, None when that depends on the agent.
+    is whose usage limits it runs into, None when that depends on the agent. ``options`` are those
+    of `AgentOptions` that its adapter can ask for beside model and args, ``efforts`` the words for
+    `effort` that it knows; empty: any.
     """
 
     make: Callable[..., Any]
     keys: tuple[str, ...] = ("program",)
     required: tuple[str, ...] = ()
     provider: str | None = None
+    options: tuple[str, ...] = ()
+    efforts: tuple[str, ...] = ()
+
+    def explain_refusal(self, kind: str, name: str, value: Any) -> tuple[str, str | None] | None:
+        """Why an agent of the kind called ``kind`` cannot be asked for this option, with a hint;
+        None: it can."""
+        if name not in (*ALWAYS, *self.options):
+            known = ", ".join((*ALWAYS, *self.options))
+            return f"kind `{kind}` cannot be given `{name}`", f"it takes: {known}"
+        if name == "effort" and self.efforts and value not in self.efforts:
+            return (
+                f"kind `{kind}` knows no effort {quote_value(value)}",
+                suggest_name(str(value), self.efforts),
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True)

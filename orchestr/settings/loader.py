@@ -11,25 +11,29 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from orchestr.errors import OrchestrError, Problem, SpecError, UsageError
 from orchestr.settings import toml_positions
+from orchestr.settings.agent_checks import (
+    Fault,
+    list_kind_faults,
+    list_option_faults,
+    list_server_faults,
+)
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.keys import DEFAULT_AGENT, parse_variable_text
-from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.kinds import FORGE_KINDS
 from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
+from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
 from orchestr.settings.records import (
     AgentSettings,
-    CheckSettings,
-    LimitSettings,
-    PortSettings,
     RepoSettings,
-    SandboxSettings,
     Settings,
     WorkspaceSettings,
 )
@@ -40,12 +44,6 @@ from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_na
 from orchestr.spec.own_phases import OwnPhase, make_phase
 
 FILE = "orchestr.toml"
-# Keys of an agent that only some kinds have (`AgentKind.keys`), and what to do instead.
-ONLY = {
-    "run": "its program is `program`, further words are `args`",
-    "program": "the program is the first word of `run`",
-    "sandbox": "only codex has a sandbox of its own",
-}
 # Keys of `[forge]` that only some kinds have (`ForgeKind.keys`), and one that has it.
 FORGE_KEYS = {"program": "github", "patience": "github", "ci": "local", "url": "gitlab"}
 PREFIX = "ORCHESTR_SET_"
@@ -108,7 +106,8 @@ class _SettingsLoader:
             self._convert_section("workspace", raw.get("workspace", {}))
         )
         repos = self._load_repos(raw.get("repos", {}), workspace.state / "cache")
-        agents, default = self._load_agents(raw.get("agents", {}))
+        servers = self._load_servers(raw.get("mcp", {}))
+        agents, default = self._load_agents(raw.get("agents", {}), servers)
         phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
         forge = self._load_forge(raw.get("forge", {}), [repo.forge for repo in repos.values()])
@@ -136,6 +135,7 @@ class _SettingsLoader:
             follow=follow,
             phases=MappingProxyType(phases),
             draft=draft,
+            mcp=MappingProxyType(servers),
         )
 
     def _read_file(self) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class _SettingsLoader:
             try:
                 result[key] = section[key].convert(value)
             except BadValue as error:
-                self._add_problem((*here, key), error.message, error.hint)
+                self._add_problem((*here, key, *map(str, error.field)), error.message, error.hint)
         return result
 
     def _load_workspace(self, given: dict[str, Any]) -> WorkspaceSettings:
@@ -247,7 +247,17 @@ class _SettingsLoader:
             self._add_problem(("ports", "slots"), why, "take a lower base, or fewer slots")
         return settings
 
-    def _load_agents(self, raw: Any) -> tuple[dict[str, AgentSettings], str | None]:
+    def _load_servers(self, raw: Any) -> dict[str, McpServer]:
+        result: dict[str, McpServer] = {}
+        for name, table in self._list_tables("mcp", raw):
+            server = McpServer(name, **self._convert_section("mcp", table, name))
+            self._add_faults(("mcp", name), list_server_faults(server))
+            result[name] = server
+        return result
+
+    def _load_agents(
+        self, raw: Any, servers: Mapping[str, McpServer]
+    ) -> tuple[dict[str, AgentSettings], str | None]:
         default = raw.get("default") if isinstance(raw, dict) else None
         tables = {k: v for k, v in raw.items() if k != "default"} if isinstance(raw, dict) else raw
         result: dict[str, AgentSettings] = {}
@@ -258,6 +268,7 @@ class _SettingsLoader:
             agent = self._load_agent(name, self._convert_section("agents", table, name), table)
             if agent is not None:
                 result[name] = agent
+                self._add_faults(("agents", name), list_option_faults(agent, servers))
         if default is None:
             return result, names[0] if len(names) == 1 else None
         if not isinstance(default, str):
@@ -282,32 +293,20 @@ class _SettingsLoader:
             return None
         if "kind" not in given:
             return None
-        self._check_agent(here, raw, str(given["kind"]))
+        self._add_faults(here, list_kind_faults(raw, str(given["kind"])))
         agent = AgentSettings(name, **given)
         if agent.retry_max < agent.retry_after:
             why = "is less than `retry_after`"
             self._add_problem(
                 (*here, "retry_max"), why, "waiting starts at retry_after and doubles"
             )
+        if agent.resume and agent.stream is None:
+            self._add_problem((*here, "resume"), "needs `stream`", 'write stream = "claude"')
+        elif agent.resume and not any("{session}" in word for word in agent.resume):
+            self._add_problem(
+                (*here, "resume"), "has no `{session}`", 'write resume = ["--resume", "{session}"]'
+            )
         return agent
-
-    def _check_agent(self, here: tuple[str, ...], raw: dict[str, Any], kind: str) -> None:
-        """Keys that this kind of agent cannot do without, or cannot do anything with."""
-        try:
-            declared = AGENT_KINDS.load(kind)
-        except OrchestrError as error:
-            self._add_problem((*here, "kind"), error.message, error.hint)
-            return
-        for key in declared.required:
-            if not raw.get(key):
-                hint = 'like run = ["python3", "tools/agent.py"]' if key == "run" else None
-                self._add_problem(here, f"`{key}` is required for kind `{kind}`", hint)
-        for key, hint in ONLY.items():
-            if key in raw and key not in declared.keys:
-                self._add_problem((*here, key), f"kind `{kind}` has no `{key}`", hint)
-        if ("price_input_usd" in raw) != ("price_output_usd" in raw):
-            why = "a price table needs `price_input_usd` and `price_output_usd`"
-            self._add_problem(here, why, "dollars per million tokens")
 
     def _load_forge(self, raw: Any, of_repos: Sequence[str | None]) -> ForgeSettings:
         """The table; a key of one kind is allowed when any repository's forge is of it."""
@@ -346,6 +345,10 @@ class _SettingsLoader:
                 self._add_problem(("phases", name, "agent"), message, hint)
             result[name] = phase
         return result
+
+    def _add_faults(self, here: tuple[str, ...], faults: Iterable[Fault]) -> None:
+        for where, message, hint in faults:
+            self._add_problem((*here, *where), message, hint)
 
     def _list_tables(self, name: str, raw: Any) -> list[tuple[str, Any]]:
         if isinstance(raw, dict):

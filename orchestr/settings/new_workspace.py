@@ -45,12 +45,15 @@ class CheckEntry:
 @dataclass(frozen=True, slots=True)
 class RepoEntry:
     """A repository: its path as it stands in the settings, and why the example opens no pull
-    request in it (empty: it does)."""
+    request in it (empty: it does). ``remote``, ``upstream``: as the settings have them, empty where
+    they need not say so."""
 
     name: str
     path: str
     checks: tuple[CheckEntry, ...] = ()
     unpublished: str = ""
+    remote: str = ""
+    upstream: str = ""
 
     @property
     def ready_checks(self) -> tuple[CheckEntry, ...]:
@@ -161,6 +164,8 @@ def repo_table(repo: RepoEntry) -> str:
         f"[repos.{_toml_key(repo.name)}]",
         f"path = {json.dumps(repo.path, ensure_ascii=False)}",
     ]
+    for key, value in (("remote", repo.remote), ("upstream", repo.upstream)):
+        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}"] if value else []
     if repo.ready_checks:
         lines.append("checks = [")
         lines += [f"    {check.table},  # {_comment(check.reason)}" for check in repo.ready_checks]

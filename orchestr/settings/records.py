@@ -16,7 +16,10 @@ from orchestr.settings import keys
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.landing_records import LandingSettings
+from orchestr.settings.limit_records import LimitSettings, SandboxSettings
+from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
+from orchestr.spec.agent_options import MOST_TURNS, AgentOptions, RoleOptions
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
 from orchestr.spec.own_phases import OwnPhase
@@ -207,6 +210,10 @@ class AgentSettings:
     ] = None
     retry_after: Annotated[keys.Duration, Doc("first wait at a usage limit", "30s")] = 30.0
     retry_max: Annotated[keys.Duration, Doc("longest wait at a usage limit", "10m")] = 600.0
+    retry_for: Annotated[
+        keys.Duration,
+        Doc("how long failing servers and lost connections are tried again in a session", "15m"),
+    ] = 900.0
     price_input_usd: Annotated[
         keys.Price | None, Doc("dollars per million tokens, where the agent names no cost", 3.0)
     ] = None
@@ -231,94 +238,45 @@ class AgentSettings:
         keys.Network | None,
         Doc("`all`, `none`, or hosts that it may reach beside its own", ["docs.example.org"]),
     ] = None
+    effort: Annotated[
+        keys.Word | None, Doc("how much it thinks, in the agent's own words", "high")
+    ] = None
+    fallback_model: Annotated[
+        keys.Word | None, Doc("the model where the first one is overloaded", "my-small-model")
+    ] = None
+    mcp: Annotated[
+        keys.Words | None, Doc("MCP servers that it gets, entries of [mcp.*]", ["docs"])
+    ] = None
+    max_turns: Annotated[
+        int | None, keys.count(1, MOST_TURNS), Doc("it ends after so many turns", 40)
+    ] = None
+    phases: Annotated[
+        tuple[RoleOptions, ...],
+        keys.PHASE_OPTIONS,
+        Doc("options for single phases", {"repair": {"effort": "high"}}),
+    ] = ()
+
+    @property
+    def common_options(self) -> AgentOptions:
+        """What holds for all its work. Its ``args`` stand before those of a phase in any case."""
+        return AgentOptions(
+            self.model, self.effort, self.fallback_model, self.mcp, max_turns=self.max_turns
+        )
+
+    stream: Annotated[
+        str | None,
+        keys.choice("claude", "codex", "gemini", "opencode"),
+        Doc("kind `command`: whose stream of events it writes", "claude"),
+    ] = None
+    resume: Annotated[
+        keys.Texts,
+        Doc("with `stream`: words that resume `{session}`", ["--resume", "{session}"]),
+    ] = ()
 
     @property
     def limit_pool(self) -> str:
         """Whose usage limit it shares: its provider; of a kind that may have any, its own."""
         return self.provider or AGENT_KINDS.load(self.kind).provider or self.name
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """Bounds of a run: agents at once, seconds, free disk in MiB.
-
-    ``budget_*`` are dollars and tokens for each feature, ``attempt_*`` for each attempt.
-    """
-
-    jobs: Annotated[int, keys.count(1, 1000), Doc("agents at once, over the workspace")] = 3
-    timeout: Annotated[keys.Duration, Doc("of an attempt", "30m")] = 1800.0
-    idle_timeout: Annotated[keys.Duration, Doc("of an attempt's silence", "10m")] = 600.0
-    after_result: Annotated[
-        keys.Duration, Doc("how long an agent may stay after it has given its result", "1m")
-    ] = 60.0
-    grace: Annotated[keys.Duration, Doc("between interrupt, terminate and kill", "10s")] = 10.0
-    budget_usd: Annotated[keys.Dollars | None, Doc("for each feature, all its runs", 20.0)] = None
-    min_disk_mb: Annotated[
-        int, keys.count(0, 1 << 30), Doc("free space below which nothing starts")
-    ] = 500
-    budget_tokens: Annotated[keys.Tokens | None, Doc("for each feature, in and out", 5000000)] = (
-        None
-    )
-    attempt_usd: Annotated[keys.Dollars | None, Doc("for each attempt", 5.0)] = None
-    attempt_tokens: Annotated[keys.Tokens | None, Doc("for each attempt, in and out", 1000000)] = (
-        None
-    )
-    retries: Annotated[
-        int,
-        keys.count(0, 20),
-        Doc("how often a step is tried again that the machine or the network kept from its end"),
-    ] = 3
-    memory: Annotated[
-        keys.Size | None, Doc("that an agent or check and all it started may use", "4G")
-    ] = None
-    cpus: Annotated[keys.Cpus | None, Doc("processors for each agent or check", 2)] = None
-    pids: Annotated[
-        int | None, keys.count(8, 1 << 20), Doc("processes of each agent or check", 512)
-    ] = None
-    disk: Annotated[keys.Size | None, Doc("that an agent and all it started may write", "20G")] = (
-        None
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxSettings:
-    """The wall around agents, reviewers, drafts and checks (docs/security.md)."""
-
-    mode: Annotated[
-        str,
-        keys.choice("auto", "bwrap", "srt", "none"),
-        Doc("`auto`: bubblewrap or srt where it works, else none"),
-    ] = "auto"
-    require: Annotated[keys.Flag, Doc("`true`: nothing starts without a sandbox")] = False
-    hide: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden inside, beside the usual secrets", ["~/work"])
-    ] = ()
-    show: Annotated[
-        keys.OuterPaths, Doc("paths that are hidden by default and may be read", ["~/.npmrc"])
-    ] = ()
-    write: Annotated[
-        keys.OuterPaths, Doc("paths outside of the worktree that may be written", ["~/.m2"])
-    ] = ()
-    caches: Annotated[
-        str,
-        keys.choice("private", "shared"),
-        Doc("package managers' caches: of their own in the sandbox, or the user's"),
-    ] = "private"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSettings:
-    """How many checks run at once, over the workspace."""
-
-    jobs: Annotated[int, keys.count(1, 1000), Doc("checks at once, over the workspace")] = 2
-
-
-@dataclass(frozen=True, slots=True)
-class PortSettings:
-    """The ports that cells may get: ``slots`` blocks of ten from ``base`` on."""
-
-    base: Annotated[keys.Port, Doc("the first port of cells with `ports: true`")] = 9000
-    slots: Annotated[int, keys.count(1, 1000), Doc("how many blocks of ten ports there are")] = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +297,7 @@ class Settings:
     follow: FollowSettings = field(default_factory=FollowSettings)
     phases: Mapping[str, OwnPhase] = field(default_factory=lambda: MappingProxyType({}))
     draft: DraftSettings = field(default_factory=DraftSettings)
+    mcp: Mapping[str, McpServer] = field(default_factory=lambda: MappingProxyType({}))
 
     def repo_settings(self, name: str) -> RepoSettings:
         """What is known of a repository; an undeclared one has only its name."""

@@ -62,11 +62,11 @@ def parse_toml_error(message: str, text: str) -> tuple[str, int, int]:
 def environment_variables(raw: Mapping[str, Any], prefix: str) -> dict[str, tuple[str, ...]]:
     """Every environment variable that can set something, with the path that it sets.
 
-    ``repos`` and ``agents`` hold tables by name, so only declared names have variables.
+    ``repos``, ``agents`` and ``mcp`` hold tables by name, so only declared names have variables.
     """
     known: dict[str, tuple[str, ...]] = {}
     for section, keys in KEYS.items():
-        if section in ("repos", "agents"):
+        if section in ("repos", "agents", "mcp"):
             tables = raw.get(section)
             for name in tables if isinstance(tables, dict) else ():
                 for key in keys:

@@ -23,7 +23,7 @@ from orchestr.spec.own_phases import OwnPhase
 from orchestr.spec.records import Cell, Feature
 from orchestr.spec.rows import record_from_row, record_to_row, to_plain_value, values_from_dict
 
-SCHEMA = 5  # raised when a spec of the same bytes is read or judged in another way
+SCHEMA = 6  # raised when a spec of the same bytes is read or judged in another way
 
 Compiled = tuple[Feature, tuple[Problem, ...]]
 

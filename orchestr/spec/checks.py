@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from orchestr.spec import fields
+from orchestr.spec.agent_options import AgentOptions
 from orchestr.spec.check_record import CheckBase, Pairs
 from orchestr.spec.declare import Doc, MayBeLeftOut, OnlyForAgents, StandsIn, TextItems
 from orchestr.spec.phases import Gate
@@ -91,6 +92,25 @@ class Reviewer:
     ]
     model: Annotated[fields.Word | None, Doc("passed to the agent", "my-model")] = None
     timeout: Annotated[fields.Duration | None, Doc("of one review", "10m")] = None
+    effort: Annotated[
+        fields.Word | None, Doc("how much it thinks, in the agent's own words", "high")
+    ] = None
+    fallback_model: Annotated[
+        fields.Word | None, Doc("the model where the first one is overloaded", "my-small-model")
+    ] = None
+    mcp: Annotated[
+        tuple[fields.Word, ...] | None, Doc("MCP servers that it gets, of [mcp.*]", ["docs"])
+    ] = None
+    args: Annotated[
+        tuple[fields.Argument, ...] | None, Doc("words after the agent's own", ["--verbose"])
+    ] = None
+    max_turns: Annotated[fields.Turns | None, Doc("after so many turns it ends", 40)] = None
+
+    @property
+    def options(self) -> AgentOptions:
+        """What is asked of its agent."""
+        return AgentOptions(self.model, self.effort, self.fallback_model, self.mcp, self.args,
+                            self.max_turns)  # fmt: skip
 
 
 TEST_KINDS = frozenset(("pytest", "junit", "tests"))  # they know tests by name

@@ -11,6 +11,13 @@ from typing import Annotated, Any
 
 from orchestr.spec import check_field_types as rules
 from orchestr.spec import field_types
+from orchestr.spec.agent_options import (
+    CELL_ROLES,
+    MOST_TURNS,
+    RoleOptions,
+    options_schema,
+    parse_cell_tables,
+)
 from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
 from orchestr.spec.field_types import BadValue, kind_of, quote_value
 from orchestr.spec.own_phases import OwnPhase, parse_phases, phases_schema
@@ -103,6 +110,14 @@ Gates = Annotated[
     ),
 ]
 Rounds = Annotated[int, whole_number(0, 100)]
+Retries = Annotated[int, whole_number(0, 10)]
+
+# --- options of agents
+Turns = Annotated[int, whole_number(1, MOST_TURNS)]
+PhaseTables = Annotated[
+    tuple[RoleOptions, ...],
+    Rule(parse_cell_tables, parses=True, schema=options_schema(CELL_ROLES)),
+]
 
 # --- files and folders of the worktree
 Pattern = Annotated[str, Rule(check_path_pattern)]

@@ -27,6 +27,33 @@ def locate_cell_fields(
     return [text.find_place([section, *path], at_key=at_key) for path in paths]
 
 
+def locate_first_fields(
+    root: Path, file: str, candidates: Sequence[Sequence[Sequence[str | int]]]
+) -> list[Place]:
+    """For each entry the place of the first of its paths that the file states, else the nearest to
+    its first one. A path begins at the top of the file; `cells` stands for either form's section.
+    """
+    text = _read_again(root, file) if candidates else None
+    if text is None:
+        return [Place(file, 0, 0)] * len(candidates)
+    section = _find_section(text)
+    places = []
+    for paths in candidates:
+        whole = [[section if path[0] == "cells" else path[0], *path[1:]] for path in paths]
+        stated = next((path for path in whole if _is_stated(text.value, path)), whole[0])
+        places.append(text.find_place(stated))
+    return places
+
+
+def _is_stated(value: Any, path: Sequence[str | int]) -> bool:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
 def locate_locked_fields(root: Path, feature: Feature, fields: Sequence[str]) -> list[Place]:
     """The place of each field that a lock names (`orchestr.spec.lock`), or of what it was a part
     of, where it is gone. ``root`` is the workspace."""

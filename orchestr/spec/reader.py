@@ -288,6 +288,9 @@ def _make_cell(
     if any(level is not None for level in levels):  # a cell adds to what the defaults say
         options = join_options([make_record(level) for level in levels if level is not None])
         stated["pull_request"] = options
+    tables = [stated_values(Cell, level).get("options", ()) for level in (model.defaults, fields)]
+    if any(tables):  # the cell's come last, and go before those of the defaults
+        stated["options"] = tuple(entry for entries in tables for entry in entries)
     made = {
         "name": name,
         "branch": f"{key}-{stated.get('was') or name}",  # a new name alone moves no branch

@@ -107,6 +107,18 @@ class Cell:
         IN_DEFAULTS,
         Doc("labels, people and milestone of its pull request", {"labels": ["sdk"]}),
     ] = NO_OPTIONS
+    retry: Annotated[
+        fields.Retries | None,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("further attempts at its work after one that failed; default: the limits'", 2),
+    ] = None
+    options: Annotated[
+        fields.PhaseTables,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("how agents work in single phases", {"repair": {"effort": "high"}}),
+    ] = ()
 
     @property
     def has_plan_phase(self) -> bool:

@@ -50,6 +50,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     of: str = ""  # the phase of one's own that it is a try at; empty: `implement`, or a plan
     tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
     pictured: bool = False  # its folder says whether its surroundings were compared
+    tries: int = 0  # how many attempts before it failed and were followed by another, see `retry`
 
     @property
     def is_open(self) -> bool:
@@ -194,13 +195,15 @@ def _newest_first(cell_dir: Path) -> Iterator[Attempt]:
     return (record for record in records if record is not None)
 
 
-def open_attempt(cell_dir: Path, *, key: str, agent: str, model: str | None, start: str) -> Attempt:
+def open_attempt(
+    cell_dir: Path, *, key: str, agent: str, model: str | None, start: str, tries: int = 0
+) -> Attempt:
     """Record a new attempt before anything of it starts."""
     number = max(attempt_numbers(cell_dir), default=0) + 1
     request = fresh_request(cell_dir)
     attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
                       opened_at=utc_timestamp(), token=os.urandom(8).hex(), pictured=True,
-    )  # fmt: skip
+                      tries=tries)  # fmt: skip
     write_attempt(cell_dir, attempt)
     for name in (FRESH, REBUILD, PREPARING):
         (cell_dir / name).unlink(missing_ok=True)
@@ -254,6 +257,15 @@ def reopen(cell_dir: Path, attempt: Attempt, phase: str) -> Attempt:
     if known.state == phase:
         return known
     opened = replace(known, state=phase)
+    write_attempt(cell_dir, opened)
+    return opened
+
+
+def reopen_stopped(cell_dir: Path, attempt: Attempt, start: str) -> Attempt:
+    """Record that an attempt that was stopped goes on from ``start``."""
+    opened = replace(
+        attempt, state="open", outcome="", reason="", closed_at="", start=start, tip=""
+    )
     write_attempt(cell_dir, opened)
     return opened
 

@@ -215,9 +215,11 @@ class AttemptOpened(AgentDetails, frozen=True, tag="attempt.opened"):
 
 class AttemptStarted(AgentDetails, frozen=True, tag="attempt.started"):
     """The supervisor runs, with this ``pid``. ``version`` is its program's, ``prompt`` the SHA-256
-    of the task that it was given (`prompt.md`); both are missing in events of before."""
+    of the task that it was given (`prompt.md`); both are missing in events of before. ``options``
+    is what this start was asked for (`orchestr.spec.agent_options`), where anything is."""
 
     pid: int | None = None
+    options: dict[str, Any] | None = None
     version: Text = None
     prompt: Text = None
 

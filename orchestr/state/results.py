@@ -300,6 +300,7 @@ class PublishRecord(Record, frozen=True):
     title: str = ""  # the one that we gave it, to know a person's from ours
     branch: str | None = None  # of its pull request, once the branch has another name
     dressed: tuple[str, ...] | None = None  # what was added to it once: `label sdk`, `ready`
+    base: str = ""  # the branch that we put it onto, to know a person's choice; "": not known
 
     def write(self, folder: Path) -> None:
         """Write the record, then the address: a kill between them only publishes again."""

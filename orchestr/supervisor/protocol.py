@@ -50,7 +50,9 @@ class LaunchRecord:
     what is written down keeps its secrets. ``walled``: ``argv`` enters a sandbox, whose own process
     ends everything in it when it is interrupted. ``memory`` and ``disk`` are bytes that the agent
     and all it started may use and write, ``pids`` how many processes that may be. ``logins`` are
-    (copy, the user's own file), see `orchestr.supervisor.logins`.
+    (copy, the user's own file), see `orchestr.supervisor.logins`. ``ends`` are the events (format
+    "json") after which the agent has only to end within ``after_result``, ``goes_on`` those that
+    say that it works again: `TYPE` or `TYPE FIELD.FIELD=VALUE`.
     """
 
     argv: tuple[str, ...]
@@ -70,6 +72,8 @@ class LaunchRecord:
     disk: int = 0
     pids: int = 0
     logins: tuple[tuple[str, str], ...] = ()
+    ends: tuple[str, ...] = ("result",)
+    goes_on: tuple[str, ...] = ()
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -144,6 +148,8 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             disk=int(raw.get("disk") or 0),
             pids=int(raw.get("pids") or 0),
             logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
+            ends=tuple(map(str, raw.get("ends") or ("result",))),
+            goes_on=tuple(map(str, raw.get("goes_on") or ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error

@@ -15,7 +15,7 @@ import os
 from contextlib import suppress
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from orchestr.process.redact_stream import StreamRedactor
 from orchestr.supervisor.protocol import utc_timestamp
@@ -62,9 +62,10 @@ class TranscriptFile:
 class LineReader:
     """One stream of an agent: bytes in, records out to a file.
 
-    ``as_json``: lines that are JSON objects are kept as they are. ``results`` counts events of
-    type "result", ``last_line`` is the last line of text that is not empty. Of what comes
-    ``redactor`` hides the secrets first; None: it is written as it is.
+    ``as_json``: lines that are JSON objects are kept as they are. ``results`` counts the events in
+    ``ends``, ``has_ended`` says that none of ``goes_on`` came after the last of them; ``last_line``
+    is the last line of text that is not empty. Of what comes ``redactor`` hides the secrets first;
+    None: it is written as it is.
     """
 
     def __init__(
@@ -74,7 +75,11 @@ class LineReader:
         *,
         as_json: bool,
         redactor: StreamRedactor | None = None,
+        ends: tuple[str, ...] = ("result",),
+        goes_on: tuple[str, ...] = (),
     ) -> None:
+        self._ends, self._goes_on = ends, goes_on
+        self.has_ended = False
         self._redactor = redactor
         self.results = 0
         self.last_line = ""
@@ -141,8 +146,11 @@ class LineReader:
             return None
         if not isinstance(event, dict):
             return None
-        if event.get("type") == "result":
+        if any(matches_event(event, words) for words in self._ends):
             self.results += 1
+            self.has_ended = True
+        elif any(matches_event(event, words) for words in self._goes_on):
+            self.has_ended = False
         return text + "\n"
 
     def _append_long_line(self, line: bytearray, records: list[str]) -> None:
@@ -166,6 +174,18 @@ class LineReader:
     def _write_records(self, records: list[str]) -> None:
         if records:
             self._out.write("".join(records).encode())
+
+
+def matches_event(event: dict[str, Any], words: str) -> bool:
+    """Whether an event is meant by `TYPE`, or by `TYPE FIELD.FIELD=VALUE`."""
+    kind, _, condition = words.partition(" ")
+    if event.get("type") != kind:
+        return False
+    path, _, wanted = condition.partition("=")
+    found: Any = event
+    for name in path.split(".") if path else ():
+        found = found.get(name) if isinstance(found, dict) else None
+    return not path or found == wanted
 
 
 def _visible_text(line: bytearray) -> str:

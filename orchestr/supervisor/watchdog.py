@@ -216,6 +216,8 @@ class Watchdog:
             reader.feed(chunk)
             if reader.results > results:
                 self._finishing = self._heard
+            if reader is self._stdout and not reader.has_ended and self._readers:
+                self._finishing = None  # it works again after what looked like its end
 
     def _drain_pipes(self) -> int:
         """Read all that the agent has said by now; the bytes that it said so far."""
@@ -348,7 +350,10 @@ class Watchdog:
     def _make_reader(self, stream: Stream, *, as_json: bool) -> LineReader:
         launch = self._launch
         redactor = None if launch.raw_logs else StreamRedactor(secret_values(launch.env))
-        return LineReader(stream, self._out, as_json=as_json, redactor=redactor)
+        return LineReader(
+            stream, self._out, as_json=as_json, redactor=redactor,
+            ends=launch.ends, goes_on=launch.goes_on,
+        )  # fmt: skip
 
     def _hide(self, text: str) -> str:
         return text if self._launch.raw_logs else hide_secret_values(text, self._launch.env)

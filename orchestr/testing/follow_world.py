@@ -44,6 +44,8 @@ class FollowWorld(World):
     """A world whose people talk. Logins: rita may write, bert[bot] is a bot."""
 
     forge: FollowedForge
+    reviews_have_words = True  # False: the words of a review are a general comment beside it
+    checks_name_places = True  # False: no check of this forge names places by itself
 
     @abstractmethod
     def say(

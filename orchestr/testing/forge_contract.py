@@ -335,7 +335,7 @@ class ForgeContract:
             landed = forge.land_pull_request(world.repo, number, sha=sha, **asked)
             assert (landed.state, landed.head_sha) == (PRState.MERGED, sha)
         assert git(world.origin, "log", "-1", "--format=%s%n%b", "main") == "Our title\nOur words"
-        assert git(world.origin, "rev-list", "--count", "main") == "2"
+        assert git(world.origin, "rev-list", "--count", "--first-parent", "main") == "2"
 
     def test_a_comment_is_said_once(self, world: World) -> None:
         world.branch("one", "a")

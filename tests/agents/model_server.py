@@ -12,6 +12,7 @@ from orchestr.conformance.script import (
     Run,
     Say,
     Turn,
+    Use,
     Write,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "Run",
     "Say",
     "Turn",
+    "Use",
     "Write",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestr.cell.budget import FeatureBudget, RunBudget, Spending, SpendingCap, has_usd_limit
-from orchestr.settings.records import LimitSettings
+from orchestr.settings.limit_records import LimitSettings
 from orchestr.state.events import Event, EventKind
 from orchestr.state.replay import replay
 from orchestr.state.view import FeatureView

@@ -131,7 +131,8 @@ def limit(until: float) -> Fault:
 
 
 def test_errors_for_ever_end_it_with_the_reason(house: MakeHouse, cli: str) -> None:
-    ws = house(cli, WORK, fault=lambda _a, _n: Fault(500))
+    short = {"retry_for": "1s", "retry_after": "1s", "retry_max": "1s"}
+    ws = house(cli, WORK, fault=lambda _a, _n: Fault(500), agent=short)
     if cli == "codex":
         path = ws.home / ".codex" / "config.toml"
         path.write_text(path.read_text() + "request_max_retries = 1\nstream_max_retries = 1\n")

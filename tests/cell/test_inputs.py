@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from orchestr.cell.input_changes import input_changes, save_inputs
 from orchestr.cell.input_nodes import walk_inputs
 from orchestr.cell.inputs import PHASE_INPUTS, phase_digest
 from orchestr.settings.records import AgentSettings
+from orchestr.spec.agent_options import AgentOptions, Role, RoleOptions
 from orchestr.spec.checks import Contract, Reviewer, ReviewRule
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.product import Product, Structure
@@ -65,6 +67,10 @@ PHASES = Spec().cell.phases
 
 def without(phase: Phase) -> Callable[[Spec], Spec]:
     return lambda s: s.with_cell(phases=tuple(p for p in PHASES if p is not phase))
+
+
+def say(role: str, **options: Any) -> tuple[RoleOptions, ...]:
+    return (RoleOptions(Role(role), AgentOptions(**options)),)
 
 
 # declared field -> the change, the field that is named, the phases that run again
@@ -122,6 +128,25 @@ CHANGES: dict[tuple[Phase, str], tuple[Callable[[Spec], Spec], str, set[Phase]]]
     (R, "screenshots"): (
         lambda s: s.with_proof(screenshots=(command("make", "image"),)), "screenshots[0].run", {R},
     ),
+    (R, "options.review"): (
+        lambda s: s.with_cell(options=say("review", effort="high")), "options.review", {R},
+    ),
+    **{
+        (phase, f"options.{role}.{name}"): (
+            (lambda s, role=role, name=name, value=value: s.with_cell(
+                options=say(role, **{name: value}))),
+            named,
+            {phase},
+        )
+        for phase, role in ((I, "implement"), (PL, "plan"))
+        for name, value, named in (
+            ("effort", "high", f"options.{role}.effort"),
+            ("mcp", ("docs",), f"options.{role}.mcp"),
+            ("args", ("-v",), f"options.{role}.args"),
+            ("model", "huge", f"options.{role}.model"),
+        )
+        if (role, name) != ("implement", "model")
+    },
     (P, "title"): (lambda s: s.with_cell(title="Add more"), "title", {P}),
     (P, "feature_title"): (lambda s: s.with_feature(title="Another"), "feature_title", {P}),
     (P, "jira"): (lambda s: s.with_feature(jira="F-2"), "jira", {P}),

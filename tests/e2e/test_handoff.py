@@ -118,7 +118,8 @@ def test_another_base_stays(ws: Workspace) -> None:
     assert ws.pr("app")["base"] == "release" and "Goes into `release`" in ws.pr("app")["body"]
     done = ws.run("land", "demo", code=1)
     assert (
-        "its pull request is for release since the hand-off: write `base: release`" in done.stdout
+        "its pull request is for release, which a person chose: write `base: release`"
+        in done.stdout
     )
     assert (ws.pr("core")["state"], ws.pr("app")["state"]) == ("merged", "open")
 

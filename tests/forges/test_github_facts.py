@@ -9,6 +9,7 @@ from graphql import parse
 
 from orchestr.forges.answers import mark_said
 from orchestr.forges.base import ForgeError
+from orchestr.forges.ci_log import find_failed_part, keep_end
 from orchestr.forges.followed import CheckState, Mergeability
 from orchestr.forges.github_facts import (
     CONNECTIONS,
@@ -25,7 +26,6 @@ from orchestr.forges.github_facts import (
     take_questions,
 )
 from orchestr.forges.github_facts_read import FactsReading
-from orchestr.forges.github_log import find_failed_part, keep_end
 from orchestr.forges.github_remote import RepoSlug
 from tests.forges.github_stub.cost import Price
 

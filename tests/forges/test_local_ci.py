@@ -20,8 +20,10 @@ from orchestr.forges.local import LocalForge
 from orchestr.forges.local_ci import LocalCi
 from orchestr.forges.local_ci_wall import make_local_ci
 from orchestr.sandbox.choose import SandboxKind
+from orchestr.settings.forge_records import ForgeSettings
+from orchestr.settings.limit_records import SandboxSettings
 from orchestr.settings.loader import load_settings
-from orchestr.settings.records import ForgeSettings, SandboxSettings, WorkspaceSettings
+from orchestr.settings.records import WorkspaceSettings
 from orchestr.testing.follow_world import Said, by_name
 from orchestr.testing.killed_at import is_killed_at
 from tests.sandbox.walls import why_no_wall

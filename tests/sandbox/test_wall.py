@@ -20,7 +20,7 @@ from orchestr.sandbox.wall import (
     plan_wall,
     prepare_branch_places,
 )
-from orchestr.settings.records import SandboxSettings
+from orchestr.settings.limit_records import SandboxSettings
 from tests.conftest import MakeRepo
 
 

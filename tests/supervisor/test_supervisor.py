@@ -129,6 +129,28 @@ def test_after_its_result_an_agent_has_so_long_to_end(attempt: Attempt) -> None:
     assert attempt.transcript() == [{"type": "assistant"}, {"type": "result", "ok": True}]
 
 
+def test_an_agent_names_its_own_last_event(attempt: Attempt) -> None:
+    attempt.sh(
+        """echo '{"type":"turn.completed"}'; sleep 60""",
+        format="json",
+        after_result=0.3,
+        ends=["turn.completed"],
+    )
+    assert attempt.run().reason is ExitReason.AFTER_RESULT
+
+
+def test_an_agent_that_goes_on_after_all_is_let_work(attempt: Attempt) -> None:
+    attempt.sh(
+        """echo '{"type":"step","part":{"reason":"stop"}}'; echo '{"type":"begin"}'; sleep 0.6;
+        echo '{"type":"step","part":{"reason":"more"}}'""",
+        format="json",
+        after_result=0.2,
+        ends=["step part.reason=stop"],
+        goes_on=["begin"],
+    )
+    assert attempt.run().reason is ExitReason.EXITED
+
+
 def test_the_word_result_in_plain_lines_means_nothing(attempt: Attempt) -> None:
     attempt.sh("""echo '{"type":"result"}'; sleep 0.6; echo end""", after_result=0.1)
     ended = attempt.run()

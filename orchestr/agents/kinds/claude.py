@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import READ_FIRST, CliAgent
 from orchestr.agents.events import (
     ActionDenied,
     AgentResult,
@@ -42,7 +42,9 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
-from orchestr.agents.limits import LIMITING, is_final_error
+from orchestr.agents.mcp import write_mcp_config
+from orchestr.agents.session_records import SessionRecords
+from orchestr.agents.trouble import LIMITING, is_final
 from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
@@ -54,7 +56,15 @@ SETTINGS = ("settings.json", "settings.local.json", "CLAUDE.md", "agents", "comm
             "output-styles", "rules", ".claude.json")  # fmt: skip
 LOGINS = (".credentials.json",)
 SHOWN = ("hooks", "plugins")
-GUIDES = ("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md")
+
+
+def _count_answer(record: Record) -> tuple[str, TokenUsage] | None:
+    """The tokens of an answer; the stream knows its output only at the end of all."""
+    message = mapping_or_empty(record.get("message"))
+    key = text_or_empty(message.get("id"))
+    if record.get("type") != "assistant" or not key:
+        return None
+    return key, _parse_usage(mapping_or_empty(message.get("usage")))
 
 
 class Claude(CliAgent):
@@ -69,9 +79,11 @@ class Claude(CliAgent):
     # A claude that runs us speaks to its children by these.
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
+    tells_while_working = True
     repo_files = (".claude/settings.json", ".claude/settings.local.json", ".mcp.json",
                   ".claude/agents", ".claude/commands", ".claude/skills")  # fmt: skip
     guides = ("CLAUDE.md", "AGENTS.md")
+    records = SessionRecords(lambda session: f"projects/*/{session}.jsonl", _count_answer)
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; permissions in `claude.json` beside the attempt."""
@@ -80,20 +92,27 @@ class Claude(CliAgent):
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
             "--setting-sources", "user,project" if request.trust else "user",
         ]  # fmt: skip
+        if request.mcp and request.folder is not None:
+            argv += ["--mcp-config", str(write_mcp_config(request.mcp, request.folder))]
         if not request.trust:
             argv += ["--strict-mcp-config"]
         if request.folder is not None:
             path = request.folder / "claude.json"
-            write_atomic(path, json.dumps(permission_settings(request.tools), indent=2).encode())
+            servers = tuple(server.name for server in request.mcp)
+            given = permission_settings(request.tools, servers)
+            write_atomic(path, json.dumps(given, indent=2).encode())
             argv += ["--settings", str(path)]
-        doubted = self.find_doubted_guides(request)
-        guides = [name for name in GUIDES
-                  if (request.worktree / name).is_file() and name not in doubted]  # fmt: skip
+        guides = self.list_guides(request)
         if guides:
-            text = f"This repository keeps instructions for you: read {', '.join(guides)} first."
-            argv += ["--append-system-prompt", text]
+            argv += ["--append-system-prompt", READ_FIRST.format(", ".join(guides))]
         if request.budget_usd is not None:
             argv += ["--max-budget-usd", f"{max(request.budget_usd, 0.01):.4f}"]
+        if request.effort is not None:
+            argv += ["--effort", request.effort]
+        if request.fallback_model is not None:
+            argv += ["--fallback-model", request.fallback_model]
+        if request.max_turns is not None:
+            argv += ["--max-turns", str(request.max_turns)]
         if request.schema is not None:
             argv += ["--json-schema", json.dumps(request.schema)]
         env = {
@@ -111,12 +130,17 @@ class Claude(CliAgent):
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CLAUDE_CONFIG_DIR`, else `~/.claude` and the `~/.claude.json` beside it."""
         named, home = environ.get("CLAUDE_CONFIG_DIR"), Path(environ.get("HOME", "/"))
-        folder = Path(named) if named else home / ".claude"
+        folder = self.locate_settings(environ)
         found = self.make_config_folder(folder, SETTINGS, LOGINS, SHOWN)
         beside = home / ".claude.json"
         if named or not beside.is_file():
             return (found,)
         return (replace(found, copies=(*found.copies, (beside, beside.name))),)
+
+    def locate_settings(self, environ: Mapping[str, str]) -> Path:
+        """See `CliAgent.locate_settings`."""
+        named = environ.get("CLAUDE_CONFIG_DIR")
+        return Path(named) if named else Path(environ.get("HOME", "/"), ".claude")
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -144,9 +168,11 @@ class Claude(CliAgent):
                 return note_record(record)
 
 
-def permission_settings(tools: ToolPermissions) -> dict[str, object]:
-    """The settings of ours that go over the user's: allow and deny, no word about a trailer."""
+def permission_settings(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> dict[str, object]:
+    """The settings of ours that go over the user's: allow and deny, no word about a trailer.
+    ``servers`` are the MCP servers whose tools it may call."""
     allow = [f"Bash({command}:*)" for command in tools.allowed]
+    allow += [f"mcp__{name}" for name in servers]
     allow += [f"Read(/{folder}/**)" for folder in tools.read]
     deny = [f"Bash({command}:*)" for command in tools.denied]
     closed = [] if tools.edit else ["Edit", "Write", "NotebookEdit"]
@@ -271,10 +297,16 @@ def _parse_result_record(record: Record) -> tuple[Event, ...]:
     )
     for denied in mappings(record.get("permission_denials")):
         name, given = text_or_empty(denied.get("tool_name")), denied.get("tool_input")
-        found.append(ActionDenied(name, summarize_value(given)))
-    if not ok and record.get("api_error_status") in LIMITING and not is_final_error(text):
+        key = text_or_empty(denied.get("tool_use_id"))
+        found.append(ActionDenied(name, summarize_value(given), key))
+    if not ok and record.get("api_error_status") in LIMITING and not is_final(text, Claude.kind):
         found.append(UsageLimit(None, text[:200]))
     return tuple(found)
 
 
-KIND = AgentKind(Claude, provider="anthropic")
+KIND = AgentKind(
+    Claude,
+    provider="anthropic",
+    options=("effort", "fallback_model", "mcp", "max_turns"),
+    efforts=("low", "medium", "high", "xhigh", "max"),
+)

@@ -13,12 +13,16 @@ of a turn, for the whole session, and not for a turn that failed.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import PATIENCE, READ_FIRST, CliAgent
+from orchestr.agents.environment import QUIET, agent_env
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -39,8 +43,12 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_codex
 from orchestr.agents.repo_settings import find_trust_places
+from orchestr.agents.session_records import SessionRecords
+from orchestr.errors import OrchestrError
 from orchestr.files import write_atomic
+from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 
@@ -54,7 +62,22 @@ PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for 
 SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
             "agents", "hooks.json", ".env", "version.json", "models_cache.json")  # fmt: skip
 LOGINS = ("auth.json",)
+# What a command says that its sandbox keeps from the network or from other folders. git's data is
+# read-only there on purpose.
+_WALLED_OFF = re.compile(
+    r"Read-only file system|Could not resolve host|Network is unreachable|codex-linux-sandbox"
+)
+_NO_SANDBOX = re.compile(r"bwrap|bubblewrap|sandbox|landlock|seccomp|namespace", re.IGNORECASE)
 KEYS = ("OPENAI_API_KEY", "CODEX_API_KEY")
+
+
+def _count_rollout(record: Record) -> tuple[str, TokenUsage] | None:
+    """The session's sum after an answer, those of turns that fail included."""
+    payload = mapping_or_empty(record.get("payload"))
+    if payload.get("type") != "token_count":
+        return None
+    total = mapping_or_empty(mapping_or_empty(payload.get("info")).get("total_token_usage"))
+    return ("", _parse_usage(total)) if total else None
 
 
 class Codex(CliAgent):
@@ -66,6 +89,12 @@ class Codex(CliAgent):
            "OPENAI_PROJECT")  # fmt: skip
     repo_files = (".codex",)
     guides = ("AGENTS.md",)
+    ends = ("turn.completed", "turn.failed")
+    goes_on = ("turn.started",)
+    records = SessionRecords(
+        lambda session: f"sessions/*/*/*/rollout-*-{session}.jsonl",
+        _count_rollout,
+    )
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin. Its keys are kept from the commands that it runs."""
@@ -75,7 +104,7 @@ class Codex(CliAgent):
             sandbox = self.settings.sandbox
         if not request.tools.edit and not request.walled:
             sandbox = "read-only"
-        hidden = sorted({*KEYS, *self.settings.pass_env})
+        hidden = sorted({*KEYS, *self.settings.pass_env, *request.passed_variables})
         settings = {
             "approval_policy": '"never"',
             "check_for_update_on_startup": "false",
@@ -90,10 +119,17 @@ class Codex(CliAgent):
         settings["projects"] = f"{{ {', '.join(places)} }}"
         if self.find_doubted_guides(request):
             settings["project_doc_max_bytes"] = "0"
-        if request.walled:  # it would fetch a list of them from a forge, and warn of that each time
-            settings["features.plugins"] = "false"
-        if sandbox == "workspace-write":
-            settings["developer_instructions"] = json.dumps(NO_COMMITS)
+        settings["features.plugins"] = "false"  # it would fetch a list of them from a forge
+        words = [NO_COMMITS] if sandbox == "workspace-write" else []
+        guides = self.list_guides(request)  # of a repository that it does not trust it reads none
+        if guides and not request.trust:
+            words.append(READ_FIRST.format(", ".join(guides)))
+        if words:
+            settings["developer_instructions"] = json.dumps("\n".join(words))
+        if request.effort is not None:
+            settings["model_reasoning_effort"] = json.dumps(request.effort)
+        if request.folder is not None:
+            settings |= describe_codex(request.mcp, request.folder)
         argv = [
             self.resolved_program,
             "exec",
@@ -112,14 +148,36 @@ class Codex(CliAgent):
             argv += ["--output-schema", str(schema)]
         shown = [p for p in request.pictures if p.suffix.lower() in PICTURES]
         argv += [f"--image={path}" for path in shown if "," not in str(path)]
-        argv += self.settings.args
+        argv += [*self.settings.args, *request.args]
         argv += ["resume", request.session, "-"] if request.session else ["-"]
         return self.describe_launch(request, argv, {})
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`CODEX_HOME`, else `~/.codex`."""
-        folder = environ.get("CODEX_HOME") or str(Path(environ.get("HOME", "/"), ".codex"))
-        return (self.make_config_folder(Path(folder), SETTINGS, LOGINS),)
+        return (self.make_config_folder(self.locate_settings(environ), SETTINGS, LOGINS),)
+
+    def locate_settings(self, environ: Mapping[str, str]) -> Path:
+        """See `CliAgent.locate_settings`."""
+        return Path(environ.get("CODEX_HOME") or Path(environ.get("HOME", "/"), ".codex"))
+
+    def explain_own_sandbox(self) -> str | None:
+        """Every command would fail in a sandbox that does not start, and nothing be changed."""
+        if self.settings.sandbox == "danger-full-access":
+            return None
+        own = agent_env(os.environ, self.own, pass_env=self.settings.pass_env)
+        env = {**own, **QUIET, **self.settings.env}
+        try:
+            done = run_command(
+                (self.resolved_program, "sandbox", "true"), cwd=Path("/"), env=env,
+                timeout=PATIENCE, check=False,
+            )  # fmt: skip
+        except OrchestrError:
+            return None
+        if done.code in (0, 2):  # 2: a version that has no such command
+            return None
+        said = done.err.decode("utf-8", "replace").splitlines()
+        lines = [line for line in said if "WARNING" not in line and _NO_SANDBOX.search(line)]
+        return lines[-1] if lines else None
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -130,12 +188,7 @@ class Codex(CliAgent):
             case "item.completed":
                 return _parse_item(mapping_or_empty(record.get("item")))
             case "turn.completed":
-                raw = mapping_or_empty(record.get("usage"))
-                total = TokenUsage(
-                    count_or_zero(raw.get("input_tokens")),
-                    count_or_zero(raw.get("cached_input_tokens")),
-                    count_or_zero(raw.get("output_tokens")),
-                )
+                total = _parse_usage(mapping_or_empty(record.get("usage")))
                 return (AgentResult(True, total=total or None, scope=UsageScope.SESSION),)
             case "turn.failed":
                 error = mapping_or_empty(record.get("error"))
@@ -161,10 +214,14 @@ def _parse_item(item: Record) -> tuple[Event, ...]:
             code = item.get("exit_code")
             code = code if isinstance(code, int) else None
             output = text_or_empty(item.get("aggregated_output"))
-            return (
-                ToolUse("$", text_or_empty(item.get("command")), key),
+            command = text_or_empty(item.get("command"))
+            told = (
+                ToolUse("$", command, key),
                 ToolResult(key, output, failed=bool(code), exit_code=code),
             )
+            if code and _WALLED_OFF.search(output) and "git " not in command:
+                return (*told, ActionDenied("$", command, key))
+            return told
         case "file_change":
             return tuple(_parse_change(key, change) for change in mappings(item.get("changes")))
         case "mcp_tool_call":
@@ -189,10 +246,24 @@ def _parse_item(item: Record) -> tuple[Event, ...]:
             return note_record(item)
 
 
+def _parse_usage(raw: Record) -> TokenUsage:
+    return TokenUsage(
+        count_or_zero(raw.get("input_tokens")),
+        count_or_zero(raw.get("cached_input_tokens")),
+        count_or_zero(raw.get("output_tokens")),
+    )
+
+
 def _parse_change(key: str, change: Record) -> ToolUse:
     kind = text_or_empty(change.get("kind")) or "change"
     path, diff = text_or_empty(change.get("path")), text_or_empty(change.get("diff"))
     return ToolUse(kind, path, key, diff=diff)
 
 
-KIND = AgentKind(Codex, keys=("program", "sandbox"), provider="openai")
+KIND = AgentKind(
+    Codex,
+    keys=("program", "sandbox"),
+    provider="openai",
+    options=("effort", "mcp"),
+    efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
+)

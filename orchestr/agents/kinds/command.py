@@ -1,7 +1,8 @@
 """The command agent: any program. Prompt on stdin and in a file, the worktree as its folder.
 
 Exit 0 is success, 75 (EX_TEMPFAIL) a usage limit, anything else a failure. A last line
-`ORCHESTR no_change_needed: REASON` is that outcome (docs/agents.md).
+`ORCHESTR no_change_needed: REASON` is that outcome (docs/agents.md). With `stream` its output is
+the event stream of a known kind, and judged as that.
 """
 
 from __future__ import annotations
@@ -12,48 +13,76 @@ import shutil
 from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, AgentVerdict
-from orchestr.agents.cli_agent import AMEND, NO_CHANGE, read_prices, text_after_keyword
+from orchestr.agents.cli_agent import (
+    AMEND,
+    NO_CHANGE,
+    CliAgent,
+    read_prices,
+    text_after_keyword,
+)
 from orchestr.agents.environment import agent_env
 from orchestr.agents.events import (
     Event,
+    SessionStarted,
     make_line_parser,
     note_record,
     parse_record,
     text_or_empty,
 )
-from orchestr.settings.kinds import AgentKind
+from orchestr.agents.mcp import list_hosts, write_mcp_config
+from orchestr.settings.kinds import AGENT_KINDS, AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.supervisor.client import ExitRecord
 
 EX_TEMPFAIL = 75
 TAIL = 64 * 1024
 ANSWER = 1 << 20  # bytes of a transcript that an answer is looked for in
+SESSION = "{session}"  # in the words of `resume`
 _parse_line = make_line_parser(note_record)
 
 
 class CommandAgent:
-    """Runs `[agents.NAME] run = [...]`. A word that is a file of the workspace is resolved."""
+    """Runs `[agents.NAME] run = [...]`. A word that is a file of the workspace is resolved.
+
+    ``dialect`` is the adapter of the kind whose stream it writes (`stream`): then its events are
+    read, it is judged by its result, and with words to resume one its sessions go on.
+    """
 
     kind = "command"
 
-    def __init__(self, settings: AgentSettings, root: Path) -> None:
+    def __init__(
+        self, settings: AgentSettings, root: Path, dialect: CliAgent | None = None
+    ) -> None:
         self.name = settings.name
         self.paid = bool(settings.paid)
-        self.tells_cost = False
         self.prices = read_prices(settings)
+        self.tells_cost = dialect is not None and (dialect.tells or self.prices is not None)
+        self.live = dialect is None or dialect.tells_while_working  # it tells nothing, or at once
+        self._dialect = dialect
         self._settings = settings
         self._root = root
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """The program with an allow-list environment; see `Agent.prepare_launch`."""
-        env = agent_env(os.environ, (), pass_env=self._settings.pass_env)
+        passed = (*self._settings.pass_env, *request.passed_variables)
+        env = agent_env(os.environ, (), pass_env=passed)
         env |= self._settings.env
         env |= request.variables
         if request.schema is not None:
             env["ORCHESTR_SCHEMA"] = json.dumps(request.schema)
         if request.model:
             env["ORCHESTR_MODEL"] = request.model
-        return AgentLaunch(self.resolve_argv(), env, stdin=request.prompt)
+        env |= describe_options(request)
+        argv = (*self.resolve_argv(), *request.args)
+        if request.session:
+            argv += tuple(word.replace(SESSION, request.session) for word in self._settings.resume)
+        hosts = list_hosts(request.mcp)
+        if self._dialect is None:
+            return AgentLaunch(argv, env, stdin=request.prompt, hosts=hosts)
+        ends, goes_on = self._dialect.ends, self._dialect.goes_on
+        return AgentLaunch(
+            argv, env, stdin=request.prompt, format="json", hosts=hosts, ends=ends, goes_on=goes_on
+        )
 
     def resolve_argv(self) -> tuple[str, ...]:
         """The command; its files are found in the workspace, as the cwd is the worktree."""
@@ -61,8 +90,14 @@ class CommandAgent:
         return tuple(self._resolve_word(word) for word in words)
 
     def parse_line(self, line: bytes) -> tuple[Event, ...]:
-        """Its lines are for people: none of them is more than a line of output."""
-        return _parse_line(line)
+        """Its lines are for people: none of them is more than a line of output, unless it speaks
+        a known dialect. A session that cannot be resumed is none."""
+        if self._dialect is None:
+            return _parse_line(line)
+        found = self._dialect.parse_line(line)
+        if self._settings.resume:
+            return found
+        return tuple(event for event in found if not isinstance(event, SessionStarted))
 
     def program_version(self) -> str | None:
         """Unknown: it may be any program."""
@@ -70,6 +105,8 @@ class CommandAgent:
 
     def judge_end(self, end: ExitRecord, transcript: Path, since: int = 0) -> AgentVerdict:
         """By exit code and last line; the proof is the repository, see `Agent.judge_end`."""
+        if self._dialect is not None and end.code != EX_TEMPFAIL:
+            return self._dialect.judge_with(self.parse_line, end, transcript, since)
         if end.reason != "exited":
             return AgentVerdict(False, end.detail or end.reason)
         if end.code == EX_TEMPFAIL:
@@ -85,7 +122,9 @@ class CommandAgent:
         return AgentVerdict(True, amend=text_after_keyword(AMEND, line))
 
     def read_answer(self, transcript: Path, since: int = 0) -> str:
-        """All that the last start wrote to stdout, its last mebibyte."""
+        """All that the last start wrote to stdout, its last mebibyte; of a stream its result."""
+        if self._dialect is not None:
+            return self._dialect.read_answer(transcript, since)
         try:
             with transcript.open("rb") as stream:
                 size = stream.seek(0, os.SEEK_END)
@@ -124,6 +163,20 @@ class CommandAgent:
         return word
 
 
+def describe_options(request: AgentRequest) -> dict[str, str]:
+    """What it is asked for, as variables: only its author knows what the program can do."""
+    found = {}
+    if request.effort:
+        found["ORCHESTR_EFFORT"] = request.effort
+    if request.fallback_model:
+        found["ORCHESTR_FALLBACK_MODEL"] = request.fallback_model
+    if request.max_turns:
+        found["ORCHESTR_MAX_TURNS"] = str(request.max_turns)
+    if request.mcp and request.folder is not None:
+        found["ORCHESTR_MCP_CONFIG"] = str(write_mcp_config(request.mcp, request.folder))
+    return found
+
+
 def describe_exit(end: ExitRecord, complaint: str = "") -> str:
     """`exit 3: what it said last` or `killed by signal 9`, for people."""
     what = f"killed by signal {end.signal}" if end.signal else f"exit {end.code}"
@@ -150,7 +203,15 @@ def last_stderr_line(transcript: Path) -> str:
 
 def make_command_agent(settings: AgentSettings, workspace: WorkspaceSettings) -> CommandAgent:
     """The adapter for one `[agents.NAME]` table of kind `command`."""
-    return CommandAgent(settings, workspace.root)
+    dialect: CliAgent | None = None
+    if settings.stream is not None:
+        dialect = AGENT_KINDS.load(settings.stream).make(settings, workspace)
+    return CommandAgent(settings, workspace.root, dialect)
 
 
-KIND = AgentKind(make_command_agent, keys=("run",), required=("run",))
+KIND = AgentKind(
+    make_command_agent,
+    keys=("run", "stream", "resume"),
+    required=("run",),
+    options=("effort", "fallback_model", "mcp", "max_turns"),
+)

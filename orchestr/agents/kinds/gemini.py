@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
-from orchestr.agents.cli_agent import CliAgent
+from orchestr.agents.cli_agent import READ_FIRST, CliAgent
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     ErrorReport,
     Event,
@@ -37,6 +40,9 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_gemini, write_private
+from orchestr.agents.session_records import SessionRecords
+from orchestr.agents.trouble import GEMINI_MODULUS, PASSING
 from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
@@ -52,13 +58,25 @@ FIXED = {
     "GOOGLE_GEMINI_BASE_URL": "https://generativelanguage.googleapis.com",
     "GEMINI_SYSTEM_MD": "false",
 }
-LIMITED = 429 % 256
-# The weakest of its settings files: the user's own go over it.
+LIMITED = 429 % GEMINI_MODULUS
+MERGED = "gemini-settings.json"
+# The user's own settings go over these.
 DEFAULTS = {
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
 }
+
+
+def _count_message(record: Record) -> tuple[str, TokenUsage] | None:
+    """The tokens of a message; it is written again with what its tools gave back."""
+    raw, key = mapping_or_empty(record.get("tokens")), text_or_empty(record.get("id"))
+    if record.get("type") != "gemini" or not key:
+        return None
+    output = count_or_zero(raw.get("output")) + count_or_zero(raw.get("thoughts"))
+    return key, TokenUsage(
+        count_or_zero(raw.get("input")), count_or_zero(raw.get("cached")), output
+    )
 
 
 class Gemini(CliAgent):
@@ -70,30 +88,55 @@ class Gemini(CliAgent):
     repo_files = (".gemini/settings.json", ".gemini/.env", ".gemini/extensions", ".gemini/commands",
                   ".gemini/system.md")  # fmt: skip
     guides = ("GEMINI.md",)
+    records = SessionRecords(
+        lambda session: f"tmp/*/chats/session-*-{session[:8]}.json*",
+        _count_message,
+    )
     lost = "error resuming session|session not found|no previous sessions|invalid session"
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin; the policy in `gemini.toml` beside the attempt."""
         mode = "auto_edit" if request.tools.edit else "default"
         argv = [self.resolved_program, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
-        env = {"GEMINI_CLI_NO_RELAUNCH": "true"}
+        # A terminal that it takes for a good one: else each log begins with warnings of it.
+        env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         if request.folder is not None:
-            policy, defaults = request.folder / "gemini.toml", request.folder / "gemini.json"
-            write_atomic(policy, render_policy(request.tools).encode())
-            write_atomic(defaults, json.dumps(DEFAULTS, indent=2).encode())
+            policy = request.folder / "gemini.toml"
+            servers = describe_gemini(request.mcp)
+            write_atomic(policy, render_policy(request.tools, tuple(servers)).encode())
+            given = build_defaults(servers, request.max_turns)
             argv += ["--policy", str(policy)]
-            env["GEMINI_CLI_SYSTEM_DEFAULTS_PATH"] = str(defaults)
+            settings = merge_settings(given, read_user_settings(os.environ))
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
-                    read_user_servers(os.environ),
+                    {**read_user_servers(os.environ), **servers},
                     without_guides=bool(self.find_doubted_guides(request)),
                 )
-                write_atomic(over, json.dumps(strict, indent=2).encode())
+                settings = merge_settings(settings, strict)
+                write_private(over, json.dumps(strict, indent=2))
                 env["GEMINI_CLI_SYSTEM_SETTINGS_PATH"] = str(over)
                 # What a `.env` of the repository would set, where the user has not.
                 env |= {k: v for k, v in FIXED.items() if k not in os.environ}
-        return self.make_launch(request, argv, env, resume="--resume")
+            merged = request.folder / MERGED
+            write_private(merged, json.dumps(settings, indent=2))
+            if not request.walled:
+                env["GEMINI_CLI_HOME"] = str(make_own_home(request.folder, merged))
+        launch = self.make_launch(self._add_guides(request), argv, env, resume="--resume")
+        if request.folder is None:
+            return launch
+        config = tuple(replace_settings(one, request.folder / MERGED) for one in launch.config)
+        return replace(launch, config=config)
+
+    def _add_guides(self, request: AgentRequest) -> AgentRequest:
+        """The prompt with the names of the guides that it does not read by itself."""
+        guides = [name for name in self.list_guides(request) if name not in self.guides]
+        if not guides or request.folder is None or request.session or request.trust:
+            return request
+        prompt = request.folder / "gemini-prompt.md"
+        text = request.prompt.read_text(encoding="utf-8")
+        write_atomic(prompt, f"{READ_FIRST.format(', '.join(guides))}\n\n{text}".encode())
+        return replace(request, prompt=prompt)
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -121,7 +164,11 @@ class Gemini(CliAgent):
                 error = mapping_or_empty(record.get("error")).get("message")
                 said = read_blocks(record.get("output")) or text_or_empty(error)
                 failed = record.get("status") == "error"
-                return (ToolResult(text_or_empty(record.get("tool_id")), said, failed),)
+                key = text_or_empty(record.get("tool_id"))
+                result = ToolResult(key, said, failed)
+                if mapping_or_empty(record.get("error")).get("type") == "policy_violation":
+                    return (result, ActionDenied("", id=key))
+                return (result,)
             case "error" if "severity" in record or "message" in record:
                 text = text_or_empty(record.get("message"))
                 return (ErrorReport(text, final=record.get("severity") != "warning"),)
@@ -142,9 +189,41 @@ class Gemini(CliAgent):
         """`.gemini` in `GEMINI_CLI_HOME`, else in the home folder."""
         return (self.make_config_folder(locate_settings(environ), SETTINGS, LOGINS),)
 
+    def locate_settings(self, environ: Mapping[str, str]) -> Path:
+        """See `CliAgent.locate_settings`."""
+        return locate_settings(environ)
+
+    def is_passing_exit(self, end: ExitRecord) -> bool:
+        """A 5xx modulo 256."""
+        return end.code in {status % GEMINI_MODULUS for status in PASSING}
+
     def limit_from_exit(self, end: ExitRecord) -> UsageLimit | None:
         """429 modulo 256."""
         return UsageLimit(kind="exit 173 (HTTP 429)") if end.code == LIMITED else None
+
+
+def make_own_home(folder: Path, settings: Path) -> Path:
+    """A home of the attempt's own with our settings; the rest of the user's folder is linked in.
+
+    Since 0.61 gemini passes over settings files in folders that anybody but root may change, so it
+    would not take our defaults from a file of the workspace.
+    """
+    home, user = folder / "gemini-home", locate_settings(os.environ)
+    place = home / ".gemini"
+    place.mkdir(parents=True, exist_ok=True)
+    for name in (*SETTINGS, *LOGINS):
+        if name != "settings.json" and (user / name).exists():
+            with suppress(FileExistsError):
+                (place / name).symlink_to(user / name)
+    write_private(place / "settings.json", settings.read_text(encoding="utf-8"))
+    return home
+
+
+def replace_settings(folder: ConfigFolder, settings: Path) -> ConfigFolder:
+    """The same folder with our settings in the place of the user's, which are in them."""
+    copies = tuple((settings if name == "settings.json" else source, name)
+                   for source, name in folder.copies)  # fmt: skip
+    return replace(folder, copies=copies)
 
 
 def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict[str, Any]:
@@ -161,24 +240,50 @@ def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict
     return over
 
 
+def build_defaults(servers: Mapping[str, Any], max_turns: int | None) -> dict[str, Any]:
+    """Settings below the user's, with MCP ``servers`` beside the user's own."""
+    found: dict[str, Any] = dict(DEFAULTS)
+    if servers:
+        found["mcpServers"] = dict(servers)
+    if max_turns is not None:
+        found["model"] = {"maxSessionTurns": max_turns}
+    return found
+
+
 def locate_settings(environ: Mapping[str, str]) -> Path:
     """The folder of the user's settings."""
     return Path(environ.get("GEMINI_CLI_HOME") or environ.get("HOME", "/"), ".gemini")
 
 
-def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
-    """The MCP servers in the user's own settings; none where they cannot be read."""
+def read_user_settings(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """The user's own settings; none where they cannot be read."""
     path = locate_settings(environ) / "settings.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    servers = found.get("mcpServers") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def read_user_servers(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """The MCP servers in the user's own settings; none where they cannot be read."""
+    servers = read_user_settings(environ).get("mcpServers")
     return servers if isinstance(servers, dict) else {}
 
 
-def render_policy(tools: ToolPermissions) -> str:
-    """A policy file: allowed commands, and over them the denied ones.
+def merge_settings(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Two settings files in one, the second over the first, section by section."""
+    merged = dict(below)
+    for key, value in over.items():
+        mine = merged.get(key)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            value = merge_settings(mine, value)
+        merged[key] = value
+    return merged
+
+
+def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:
+    """A policy file: allowed commands and MCP ``servers``, and over them the denied commands.
 
     `git push` is written as a prefix of words, so `git pushy` is no match for it.
     """
@@ -190,6 +295,11 @@ def render_policy(tools: ToolPermissions) -> str:
                 f'[[rule]]\ntoolName = "run_shell_command"\ndecision = "{decision}"\n'
                 f"priority = {priority}\ncommandPrefix = {json.dumps(prefixes)}\n"
             )
+    parts += [
+        f'[[rule]]\nmcpName = {json.dumps(name)}\ntoolName = "*"\ndecision = "allow"\n'
+        "priority = 100\n"
+        for name in servers
+    ]
     if not tools.edit:
         parts += [
             f'[[rule]]\ntoolName = "{name}"\ndecision = "deny"\npriority = 500\n'
@@ -198,4 +308,4 @@ def render_policy(tools: ToolPermissions) -> str:
     return "\n".join(parts)
 
 
-KIND = AgentKind(Gemini, provider="google")
+KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"))

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestr.agents.base import AgentLaunch, AgentRequest, ToolPermissions
+from orchestr.agents.base import AgentLaunch, AgentRequest
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.events import (
+    ActionDenied,
     AgentResult,
     Event,
     Message,
@@ -40,13 +42,22 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_opencode
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
+from orchestr.supervisor.client import ExitReason, ExitRecord
 
 # Of its settings folder, what it reads there.
 SETTINGS = ("opencode.json", "opencode.jsonc", "config.json", "AGENTS.md", "agent", "agents",
             "command", "commands", "mode", "modes", "plugin", "plugins", "package.json", "tool",
             "tools", "themes")  # fmt: skip
+TITLE = "orchestr"
+TAIL = 1 << 16  # bytes of its log that are looked at
+_STREAM_ERROR = re.compile(r'message="stream error".*?error(?:\.error)?="?([^"\n]*)')
+REFUSALS = (
+    "The user has specified a rule which prevents you",
+    "The user rejected permission to use this specific tool",
+)
 LOGINS = ("auth.json", "mcp-auth.json", "account.json")
 
 
@@ -58,14 +69,23 @@ class OpenCode(CliAgent):
     own = ("OPENCODE_API_KEY", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_MODELS_*",
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
+    tells_while_working = True
     repo_files = ("opencode.json", "opencode.jsonc", ".opencode")
     guides = ("AGENTS.md", "CLAUDE.md")
+    ends = ("step_finish part.reason=stop",)
+    goes_on = ("step_start",)
+    # 1 says that there was an error at any time, one that it got over (a full context) among them.
+    good_exits = (0, 1)
 
     def prepare_launch(self, request: AgentRequest) -> AgentLaunch:
         """Prompt on stdin (arguments with spaces would be quoted)."""
+        # A title of ours: it would ask the model for one, paid and in no count.
         argv = [self.resolved_program, "run", "--format", "json"]
+        if request.effort is not None:
+            argv += ["--variant", request.effort]
+        argv += [] if request.session else ["--title", TITLE]
         env = {
-            "OPENCODE_CONFIG_CONTENT": json.dumps(build_config(request.tools)),
+            "OPENCODE_CONFIG_CONTENT": json.dumps(self._build_config(request)),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_SHARE": "1",
         }
@@ -82,10 +102,28 @@ class OpenCode(CliAgent):
         data = ConfigFolder(place / "data" / "opencode", logins=logins)
         return replace(launch, config=(*launch.config, data), write=(place / "state",))
 
+    def _build_config(self, request: AgentRequest) -> dict[str, object]:
+        """With the repository's guides, which it does not read without its configuration."""
+        config = build_config(request)
+        guides = [str(request.worktree / name) for name in self.list_guides(request)]
+        return {**config, "instructions": guides} if guides and not request.trust else config
+
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
         config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/"), ".config"))
         return (self.make_config_folder(Path(config, "opencode"), SETTINGS),)
+
+    def read_silent_trouble(self, folder: Path, end: ExitRecord) -> str:
+        """The last error of a stream in its log: it waits for a limit without a word."""
+        if end.reason != ExitReason.IDLE:
+            return ""
+        path = folder / "opencode" / "data" / "opencode" / "log" / "opencode.log"
+        logs = [path, *sorted(path.parent.glob("*.log"))]
+        for log in reversed([one for one in logs if one.is_file()]):
+            found = _STREAM_ERROR.findall(_read_tail(log))
+            if found:
+                return str(found[-1])
+        return ""
 
     @staticmethod
     def translate_record(record: Record) -> tuple[Event, ...]:
@@ -124,6 +162,15 @@ class OpenCode(CliAgent):
                 return note_record(record)
 
 
+def _read_tail(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def _parse_tool(part: Record) -> tuple[Event, ...]:
     """A tool and what it gave back; of an edit that was made the edit says it all."""
     state = mapping_or_empty(part.get("state"))
@@ -135,7 +182,10 @@ def _parse_tool(part: Record) -> tuple[Event, ...]:
     said = text_or_empty(state.get("error")) or read_blocks(state.get("output"))
     if use.edits and not failed:
         said = ""
-    return (use, ToolResult(key, "" if said == "(no output)" else said, failed))
+    result = ToolResult(key, "" if said == "(no output)" else said, failed)
+    if failed and said.startswith(REFUSALS):
+        return (use, result, ActionDenied(use.name, use.what, key))
+    return (use, result)
 
 
 def _parse_usage(part: Record) -> TokenUsage:
@@ -148,8 +198,9 @@ def _parse_usage(part: Record) -> TokenUsage:
     return TokenUsage(fresh + cached, cached, output, amount_or_none(part.get("cost")) or None)
 
 
-def build_config(tools: ToolPermissions) -> dict[str, object]:
+def build_config(request: AgentRequest) -> dict[str, object]:
     """Configuration that goes over the user's: of several rules that match, the last one counts."""
+    tools = request.tools
     shell = {"*": "deny"}
     for command in tools.allowed:
         shell |= {command: "allow", f"{command} *": "allow"}
@@ -158,7 +209,8 @@ def build_config(tools: ToolPermissions) -> dict[str, object]:
     outside = {"*": "deny"} | {f"{folder}/**": "allow" for folder in tools.read}
     edit = "allow" if tools.edit else "deny"
     permission = {"edit": edit, "bash": shell, "external_directory": outside}
-    return {"permission": permission, "share": "disabled", "autoupdate": False}
+    more = {"mcp": describe_opencode(request.mcp)} if request.mcp else {}
+    return {"permission": permission, "share": "disabled", "autoupdate": False, **more}
 
 
 def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -180,4 +232,4 @@ def find_data(environ: Mapping[str, str]) -> Path:
     return Path(data, "opencode")
 
 
-KIND = AgentKind(OpenCode)
+KIND = AgentKind(OpenCode, options=("effort", "mcp"))

@@ -11,14 +11,19 @@ from contextlib import suppress
 
 from orchestr.cell import amendment
 from orchestr.cell.agent import write_plan
-from orchestr.cell.agent.launch import explain_missing_variables
+from orchestr.cell.agent.launch import (
+    attempt_session,
+    explain_missing_variables,
+    prepare_next_start,
+)
 from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
-from orchestr.cell.agent.run_agent import author_work, drive_agent
+from orchestr.cell.agent.run_agent import STOPPED_BEFORE, UNENDED, author_work, drive_agent
 from orchestr.cell.agent.stop_agent import (
     end_lost_agent,
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import PathsNotOwned
@@ -41,20 +46,30 @@ from orchestr.cell.worktree.restore import restore_worktree
 from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
-from orchestr.errors import Interrupted, MachineFault, NeedsAmendment, OrchestrError
+from orchestr.errors import (
+    FinalFailure,
+    Interrupted,
+    MachineFault,
+    NeedsAmendment,
+    OrchestrError,
+    PhaseFailed,
+)
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
+from orchestr.spec.agent_options import Role
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.results import ImplementRecord, WorktreeMarker
+from orchestr.supervisor import client
 
 
 def begin_attempt(
-    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str
+    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str, tries: int = 0
 ) -> Attempt:
-    """The open attempt to go on with, else a new one. Raises PhaseFailed when none may start."""
+    """The attempt to go on with, open or stopped, else a new one, which follows ``tries`` that
+    failed. Raises PhaseFailed when none may start."""
     attempt = _resume_attempt(ctx, newest, marker, key)
     if attempt is None:
         _end_own_attempt(ctx, marker)
@@ -62,7 +77,11 @@ def begin_attempt(
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
         ctx.check_disk_room()
-        attempt = _open_attempt(ctx, marker, key)
+        session = find_stopped_session(ctx, newest, key)
+        if newest is not None and session is not None:
+            attempt = _reopen_attempt(ctx, newest, marker, session)
+        else:
+            attempt = _open_attempt(ctx, marker, key, tries)
     attempts.link_transcript(ctx.dir, attempt.number)
     return attempt
 
@@ -107,7 +126,10 @@ def carry_out_attempt(
             close_attempt(ctx, attempt, "blocked", error.reason)
             raise
         close_attempt(ctx, attempt, "failed", text)
-        raise ctx.fail(text, hint=error.hint or f"orchestr logs {ctx.name}") from error
+        hint = error.hint or f"orchestr logs {ctx.name}"
+        if harm or type(error) is not PhaseFailed:  # what no further attempt would change
+            raise FinalFailure(text, hint=hint, cell=ctx.name) from error
+        raise ctx.fail(text, hint=hint) from error
     done.write(ctx.dir)
     amendment.archive_amendment(ctx, attempt)
     record_clean(ctx, done.head)
@@ -123,7 +145,7 @@ def _drive_and_prove(ctx: CellContext, attempt: Attempt, marker: WorktreeMarker)
         harm = restore_surroundings(ctx, attempt, marker.base_ref)
         harm += find_trespass(ctx, attempt)
         if harm:
-            raise ctx.fail(f"while its agent worked, {'; '.join(harm)}")
+            raise FinalFailure(f"while its agent worked, {'; '.join(harm)}", cell=ctx.name)
         set_foreign_files_aside(ctx, attempt, CommitId(attempt.start))
         try:
             return prove_attempt(ctx, attempt, marker, verdict)
@@ -160,8 +182,54 @@ def _resume_attempt(
     return newest
 
 
-def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
+def find_stopped_session(ctx: CellContext, newest: Attempt | None, key: str) -> str | None:
+    """The session of an attempt for the same work that was stopped, when its agent can go on with
+    it; None where a new attempt begins."""
+    if newest is None or (newest.outcome, newest.of, newest.key) != ("aborted", "", key):
+        return None
+    model = planned_options(ctx, Role.IMPLEMENT).options.model
+    if (newest.agent, newest.model) != (ctx.agent_settings.name, model or ""):
+        return None
+    state = client.read_attempt_state(attempts.attempt_folder(ctx.dir, newest.number))
+    if state in UNENDED or attempts.is_rebuild_requested(ctx.dir):
+        return None
+    return attempt_session(ctx, newest)
+
+
+def _reopen_attempt(
+    ctx: CellContext, stopped: Attempt, marker: WorktreeMarker, session: str
+) -> Attempt:
+    """Make the worktree ready, then record that the attempt goes on with its session."""
+    start, notes = _prepare_worktree(ctx, marker)
+    attempt = attempts.reopen_stopped(ctx.dir, stopped, start)
+    write_start_files(ctx, attempt, marker, notes)
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    prepare_next_start(folder, session, STOPPED_BEFORE + notes)
+    ctx.emit(EventKind.ATTEMPT_ADOPTED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+             agent=attempt.agent, state="stopped")  # fmt: skip
+    return attempt
+
+
+def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, tries: int) -> Attempt:
     """Make the worktree ready, then record the attempt."""
+    start, notes = _prepare_worktree(ctx, marker)
+    attempt = attempts.open_attempt(
+        ctx.dir,
+        key=key,
+        agent=ctx.agent_settings.name,
+        model=planned_options(ctx, Role.IMPLEMENT).options.model,
+        start=start,
+        tries=tries,
+    )
+    write_start_files(ctx, attempt, marker, notes)
+    ctx.emit(EventKind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
+             agent=attempt.agent, model=attempt.model, start=start, repo=ctx.cell.repo,
+             todo=sum(map(len, ctx.cell.todo)))  # fmt: skip
+    return attempt
+
+
+def _prepare_worktree(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, str]:
+    """The commit that the work starts from, and notes for the prompt."""
     write_plan.check_plan_approved(ctx)
     stop_unrecorded_agents(ctx)
     ensure_worktree(ctx, marker)
@@ -170,14 +238,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt
     recover_worktree(ctx, ctx.dir / clone_guard.GUARD)
     start, notes = prepare_branch(ctx, marker)
     refuse_bad_message(ctx)
-    attempt = attempts.open_attempt(
-        ctx.dir, key=key, agent=ctx.agent_settings.name, model=ctx.model, start=start
-    )
-    write_start_files(ctx, attempt, marker, notes)
-    ctx.emit(EventKind.ATTEMPT_OPENED, phase=Phase.IMPLEMENT, attempt=attempt.number, key=key,
-             agent=attempt.agent, model=attempt.model, start=start, repo=ctx.cell.repo,
-             todo=sum(map(len, ctx.cell.todo)))  # fmt: skip
-    return attempt
+    return start, notes
 
 
 def write_start_files(

@@ -20,6 +20,7 @@ from orchestr.agents.usage import tally_transcript
 from orchestr.cell.agent.changed_guides import find_changed_guides, note_ignored
 from orchestr.cell.agent.prompt import build_own_prompt, build_plan_prompt, build_prompt
 from orchestr.cell.agent.sandbox_prompt import describe_wall
+from orchestr.cell.agent_options import attempt_options, request_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.own_results import find_phase
 from orchestr.cell.worktree.readable_checkout import ensure_upstreams, readable_checkout
@@ -69,7 +70,7 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             ctx.worktree,
             prompt,
             {**cell_variables(ctx, attempt, prompt), **repair_variables(ctx, attempt)},
-            model=attempt.model or None,
+            **request_options(ctx, attempt.agent, attempt_options(ctx, attempt)),
             folder=folder,
             session=session,
             tools=tools_for(ctx.worktree, ctx.repo_settings.tools, upstreams),
@@ -153,6 +154,8 @@ def write_launch_record(
         after_result=limits.after_result,
         grace=limits.grace,
         since=_file_size(folder / TRANSCRIPT),
+        ends=launch.ends,
+        goes_on=launch.goes_on,
         raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
 

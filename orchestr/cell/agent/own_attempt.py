@@ -86,7 +86,8 @@ def choose_agent(ctx: CellContext, phase: OwnPhase) -> tuple[str, str | None]:
         return author.agent, author.model or None
     mine = ctx.agent_settings.name
     name = phase.agent or mine
-    usual = ctx.model if name == mine else ctx.run.settings.agents[name].model
+    of_cell = ctx.cell.model if name == mine else None
+    usual = of_cell or ctx.run.settings.agents[name].model
     return name, ctx.run.overrides.model or phase.model or usual
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestr.agents import AgentVerdict
+from orchestr.agents.session_records import measure_sessions
 from orchestr.agents.usage import UsageMeter, tally_transcript
 from orchestr.cell.agent.after_sandbox import raise_if_wall_broke, report_refused_hosts
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import (
     explain_missing_variables,
     last_start_offset,
@@ -30,11 +31,19 @@ from orchestr.cell.agent.launch import (
     start_offsets,
     write_launch,
 )
+from orchestr.cell.agent.pauses import (
+    end_trouble,
+    pause_for_limit,
+    pause_for_trouble,
+    wait_for_provider,
+)
+from orchestr.cell.agent.refused_commands import warn_of_refused
+from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
 from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
-from orchestr.errors import CorruptState, Interrupted, OrchestrError
+from orchestr.errors import CorruptState, FinalFailure, Interrupted, OrchestrError
 from orchestr.files import read_file, read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
@@ -59,36 +68,6 @@ NEVER = "never started"
 PROMPT = "prompt.md"  # in an agent's folder: its whole task
 UNENDED = (AttemptState.RUNNING, AttemptState.LOST)
 METER = 1.0  # s between two looks at what a running agent has taken
-POLL = 0.2  # s, while waiting for the end of a usage limit
-
-
-@dataclass(frozen=True, slots=True)
-class AgentWork:
-    """One agent to drive. ``write`` makes its prompt and `launch.json` in ``folder`` right before a
-    start; ``leave`` writes down what it leaves when it is to start again later.
-
-    ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
-    ``told`` goes into the journal with each of its events.
-    """
-
-    folder: Path
-    marker: str
-    agent: str
-    attempt: int
-    phase: str
-    write: Callable[[], None]
-    part: str = ""
-    told: Mapping[str, Any] = field(default_factory=dict)
-    leave: Callable[[], None] = lambda: None
-
-    @property
-    def cost_key(self) -> int | str:
-        """What its costs are kept under, see `CellView.costs`."""
-        return f"{self.attempt}/{self.part}" if self.part else self.attempt
-
-    def attribute_reason(self, reason: str) -> str:
-        """The reason with the reviewer's name before it; an author's reason stays as it is."""
-        return f"reviewer {self.told.get('reviewer')}: {reason}" if self.part else reason
 
 
 def author_work(
@@ -109,6 +88,7 @@ def author_work(
         phase or attempt.phase,
         write,
         told=told,
+        options=lambda: attempt_options(ctx, attempt),
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
@@ -122,11 +102,11 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
     """
     folder = work.folder
     while True:
-        _wait_for_limit(ctx, work)
+        wait_for_provider(ctx, work)
         found = client.read_attempt_state(folder)
         if found is AttemptState.LOST:
             client.end_leftovers(folder, work.marker)
-            _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(found))
+            work.emit(ctx, EventKind.ATTEMPT_ADOPTED, state=str(found))
             prepare_next_start(folder, _transcript_session(ctx, work), STOPPED_BEFORE)
         with ExitStack() as slot:
             end = _run_or_adopt_process(ctx, work, slot)
@@ -136,11 +116,18 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             journal_exit(ctx, work, end, verdict)
             raise_if_wall_broke(ctx, folder, end)
             report_refused_hosts(ctx, folder, work.phase, work.attempt)
+            warn_of_refused(ctx, work, verdict.refused)
             with suppress(OrchestrError):  # what is left of it is named by `orchestr doctor`
                 delete_tree(folder / "tmp")
+            waits, gives_up = False, None
             if verdict.limited:  # before the slot is free: the next one must see the pause
                 work.leave()
-                _pause_for_limit(ctx, work, verdict)
+                pause_for_limit(ctx, work, verdict)
+                waits = True
+            elif verdict.passing:
+                work.leave()
+                gives_up = pause_for_trouble(ctx, work, verdict)
+                waits = gives_up is None
         if end.reason is ExitReason.STOPPED:
             if end.detail == LOST:
                 raise ctx.fail(work.attribute_reason(LOST), hint=f"orchestr run {ctx.name}")
@@ -150,21 +137,24 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
                 prepare_next_start(folder, verdict.session_id, STOPPED_BEFORE)
                 continue
             raise Interrupted("aborted", hint=f"orchestr run {ctx.name}", cell=ctx.name)
-        if verdict.limited:
+        if waits:
             continue
         if verdict.session_lost and session_to_resume(folder) is not None:
             work.leave()
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
-            ctx.provider_pause(work.agent).reset_backoff()
+            end_trouble(ctx, work)
             return verdict
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
                 ctx.check_budget(work.cost_key)
             logs = f"read {folder / TRANSCRIPT}" if work.part else f"orchestr logs {ctx.name}"
             lacks = explain_missing_variables(folder, work.agent)
-            reason = f"{verdict.reason}; {lacks}" if lacks else verdict.reason
-            raise ctx.fail(work.attribute_reason(reason), hint=logs)
+            reason = gives_up or verdict.reason
+            reason = work.attribute_reason(f"{reason}; {lacks}" if lacks else reason)
+            if verdict.final or end.reason is ExitReason.SPAWN_FAILED:
+                raise FinalFailure(reason, hint=logs, cell=ctx.name)
+            raise ctx.fail(reason, hint=logs)
 
 
 def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -> ExitRecord | None:
@@ -187,11 +177,11 @@ def _run_or_adopt_process(ctx: CellContext, work: AgentWork, stack: ExitStack) -
         close_seals(ctx.dir)
         work.write()
         child = client.start_supervisor(folder, hold=slot)
-        _emit_work_event(ctx, EventKind.ATTEMPT_STARTED, work, pid=child.pid, agent=work.agent,
+        work.emit(ctx, EventKind.ATTEMPT_STARTED, pid=child.pid, agent=work.agent,
                          version=ctx.run.agent_adapter(work.agent).program_version(),
-                         prompt=digest_prompt(folder))  # fmt: skip
+                         prompt=digest_prompt(folder), **_name_options(work))  # fmt: skip
     else:
-        _emit_work_event(ctx, EventKind.ATTEMPT_ADOPTED, work, state=str(state))
+        work.emit(ctx, EventKind.ATTEMPT_ADOPTED, state=str(state))
     stop = _AgentStopEvent(ctx, work)
     end = client.wait_for_exit(folder, child=child, stop=stop)
     if end is not None:
@@ -218,7 +208,10 @@ class _AgentStopEvent(threading.Event):
         if ctx.run.budget.has_limit:
             agent = ctx.run.agent_adapter(work.agent)
             since, transcript = last_start_offset(work.folder), work.folder / TRANSCRIPT
-            self._meter = UsageMeter(transcript, agent.parse_line, since=since, prices=agent.prices)
+            self._meter = UsageMeter(
+                transcript, agent.parse_line, since=since, prices=agent.prices,
+                files=measure_sessions(agent, work.folder),
+            )  # fmt: skip
 
     def is_set(self) -> bool:
         return self._ctx.is_cancelled() or self._is_over_budget()
@@ -247,6 +240,12 @@ def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
     ).session_id
 
 
+def _name_options(work: AgentWork) -> dict[str, Any]:
+    """What its start is asked for, where that is anything."""
+    found = work.options().stated
+    return {"options": found} if found else {}
+
+
 def digest_prompt(folder: Path) -> str | None:
     """The SHA-256 of the task that an agent was given in ``folder``; None without one."""
     try:
@@ -255,21 +254,13 @@ def digest_prompt(folder: Path) -> str | None:
         return None
 
 
-def _emit_work_event(ctx: CellContext, kind: EventKind, work: AgentWork, **data: Any) -> None:
-    """Journal an event of the work; ``part`` is there for what is not the author's."""
-    more = {"part": work.part} if work.part else {}
-    told = {**work.told, **more, **data}
-    ctx.run.emit(kind, cell=ctx.cell.name, phase=work.phase, attempt=work.attempt, **told)
-
-
 def journal_exit(ctx: CellContext, work: AgentWork, end: ExitRecord, verdict: AgentVerdict) -> None:
     """Journal how a start ended and what the attempt took: the ledger."""
     used = verdict.tokens
     tokens = None if used is None else [used.input, used.cached, used.output]
-    _emit_work_event(
+    work.emit(
         ctx,
         EventKind.ATTEMPT_EXITED,
-        work,
         code=end.code,
         signal=end.signal,
         reason=end.reason,
@@ -299,6 +290,8 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = "stopped"
         case ExitReason.TIMEOUT:
             why = f"timed out after {read_time_limit(folder, 'timeout'):g} s; its output is kept"
+        case ExitReason.IDLE if verdict.limited:
+            return verdict  # it waited for its provider, without a word
         case ExitReason.IDLE:
             why = f"said nothing for {read_time_limit(folder, 'idle_timeout'):g} s and was stopped"
         case ExitReason.RESOURCES:
@@ -307,57 +300,7 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = f"could not be started: {end.detail}"
         case _:
             return verdict
-    return replace(verdict, ok=False, limited=False, session_lost=False, reason=why)
-
-
-def _pause_for_limit(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) -> None:
-    """Pause the agent's pool; the attempt goes on with the same session afterwards."""
-    refusal = f"{work.marker}/{len(list(work.folder.glob('exit.*.json'))) + 1}"
-    until = verdict.limited_until
-    if until is not None and until <= time.time():
-        until = None  # a reset that is over already, and refused all the same
-    until = ctx.provider_pause(work.agent).extend(until, refusal=refusal)
-    ctx.run.waits[f"{ctx.cell.name}/{work.part}"] = until
-    _emit_work_event(
-        ctx,
-        EventKind.ATTEMPT_LIMITED,
-        work,
-        until=until,
-        wait_s=round(until - time.time(), 1),
-        agent=work.agent,
-    )
-    prepare_next_start(work.folder, verdict.session_id)
-
-
-def _wait_for_limit(ctx: CellContext, work: AgentWork) -> None:
-    """Hold no slot while the provider says "not now"; an agent at work is not waited for.
-
-    Where another cell was refused, this one is shown as waiting, too.
-    """
-    pause, who = ctx.provider_pause(work.agent), f"{ctx.cell.name}/{work.part}"
-    until, told = pause.paused_until(), ctx.run.waits.get(who)
-    if (
-        until > 0
-        and until != told
-        and client.read_attempt_state(work.folder) is AttemptState.NEVER_STARTED
-    ):
-        ctx.run.waits[who] = until
-        provider = ctx.run.settings.agents[work.agent].limit_pool
-        _emit_work_event(
-            ctx,
-            EventKind.ATTEMPT_LIMITED,
-            work,
-            until=until,
-            wait_s=round(until - time.time(), 1),
-            agent=work.agent,
-            reason=f"usage limit of {provider}",
-        )
-    while (
-        pause.paused_until() > 0
-        and client.read_attempt_state(work.folder) is AttemptState.NEVER_STARTED
-    ):
-        ctx.check_cancelled()
-        ctx.run.stop.wait(min(POLL, max(0.01, pause.paused_until() - time.time())))
+    return replace(verdict, ok=False, limited=False, passing=False, session_lost=False, reason=why)
 
 
 def reviewer_work(folder: Path, attempt: int) -> AgentWork:

@@ -8,6 +8,7 @@ again, a reviewer that runs is adopted.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,7 @@ from orchestr.agents import AgentRequest
 from orchestr.agents.permissions import reviewer_tools
 from orchestr.agents.repo_settings import GUIDES
 from orchestr.cell.agent import verdict as opinions
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.changed_guides import find_changed_guides
 from orchestr.cell.agent.launch import (
     hide_secrets,
@@ -27,12 +29,14 @@ from orchestr.cell.agent.launch import (
     session_to_resume,
 )
 from orchestr.cell.agent.reader_launch import write_reader_launch
-from orchestr.cell.agent.run_agent import AgentWork, drive_agent
+from orchestr.cell.agent.run_agent import drive_agent
 from orchestr.cell.agent.run_agent import reviewer_work as reviewer_in
 from orchestr.cell.agent.stop_agent import stop_agent
 from orchestr.cell.agent.verdict import ReviewerOpinion, UnreadableAnswer
+from orchestr.cell.agent_options import reader_options, request_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import reviewer_model
+from orchestr.cell.option_inputs import count_options
 from orchestr.cell.worktree.readable_checkout import readable_checkout
 from orchestr.cell.worktree.throwaway_clone import (
     CheckoutPart,
@@ -184,6 +188,7 @@ def _run_reviewer(
         lambda: _write_launch(ctx, reviewer, case, folder, form),
         part=f"review-{folder.name}",
         told={"reviewer": reviewer.name},
+        options=lambda: reader_options(ctx, reviewer),
     )
     try:
         found = _ask_for_answer(ctx, reviewer, work, form)
@@ -196,6 +201,9 @@ def _run_reviewer(
         raise
     finally:
         remove_clone(folder / TREE)
+    declared = reviewer_model(ctx, reviewer)
+    if isinstance(found, ReviewerOpinion) and found.model != declared:
+        found = replace(found, declared=declared)  # the command line names another model
     write_json(folder / ANSWER, form.to_row(found))
     ctx.emit(
         EventKind.REVIEW_DONE,
@@ -218,7 +226,7 @@ def _ask_for_answer(
         verdict = drive_agent(ctx, work)
         text = agent.read_answer(folder / TRANSCRIPT, last_start_offset(folder))
         try:
-            return form.parse(reviewer.name, text, reviewer_model(ctx, reviewer))
+            return form.parse(reviewer.name, text, reader_options(ctx, reviewer).model or "")
         except UnreadableAnswer as error:
             why = str(error)
         asked = folder / "asked"
@@ -242,7 +250,7 @@ def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase)
     home.mkdir(parents=True, exist_ok=True)
     wanted = {"head": case.head, "agent": reviewer.agent, "model": reviewer.model or "",
               "name": reviewer.name, "case": digest(case.prompt),
-              "reads": reviewer_model(ctx, reviewer)}  # fmt: skip
+              "reads": reviewer_model(ctx, reviewer), **_list_counted(ctx, reviewer)}  # fmt: skip
     numbers = [0]  # also of those that were forgotten: their costs are kept by these names
     for path in sorted(home.parent.glob(f"{home.name}*/*-*"), key=lambda p: p.name):
         number, _, name = path.name.partition("-")
@@ -257,6 +265,12 @@ def _find_or_make_folder(ctx: CellContext, reviewer: Reviewer, case: ReviewCase)
     folder.mkdir()
     write_json(folder / REQUEST, wanted)
     return folder
+
+
+def _list_counted(ctx: CellContext, reviewer: Reviewer) -> dict[str, str]:
+    """The options that change what it says, as text; nothing where none is given."""
+    found = count_options(reader_options(ctx, reviewer))
+    return {"options": json.dumps(found, sort_keys=True)} if found else {}
 
 
 def _is_request_for(asked: object, wanted: Mapping[str, str]) -> bool:
@@ -319,7 +333,7 @@ def _write_launch(
                 "ORCHESTR_PROMPT_FILE": str(prompt),
                 **form.env,
             },
-            model=reviewer_model(ctx, reviewer) or None,
+            **request_options(ctx, reviewer.agent, reader_options(ctx, reviewer)),
             folder=folder,
             session=session,
             tools=reviewer_tools(tuple(dict.fromkeys(p if p.is_dir() else p.parent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.run_agent import (
     LOST,
     NEVER,
     UNENDED,
-    AgentWork,
     author_work,
     journal_exit,
     judge_exit,

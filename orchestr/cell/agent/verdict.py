@@ -48,12 +48,14 @@ class ReviewIssue:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerOpinion:
-    """All that one reviewer found; ``model`` is the one that read, None in records of before."""
+    """All that one reviewer found; ``model`` is the one that read, None in records of before.
+    ``declared`` is the one of spec and settings where the command line named another."""
 
     reviewer: str
     summary: str
     issues: tuple[ReviewIssue, ...]
     model: str | None = None
+    declared: str | None = None
 
     @property
     def blockers(self) -> tuple[ReviewIssue, ...]:
@@ -245,6 +247,7 @@ def opinion_to_row(opinion: ReviewerOpinion) -> dict[str, Any]:
         "summary": opinion.summary[:TEXT],
         "issues": [_issue_to_row(issue) for issue in opinion.issues],
         **({} if opinion.model is None else {"model": opinion.model}),
+        **({} if opinion.declared is None else {"declared": opinion.declared}),
     }  # fmt: skip
 
 
@@ -282,6 +285,7 @@ def opinion_from_row(row: Mapping[str, Any]) -> ReviewerOpinion:
             for i in row["issues"]
         ),
         row.get("model"),
+        row.get("declared"),
     )  # fmt: skip
 
 

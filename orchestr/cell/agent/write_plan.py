@@ -12,6 +12,7 @@ from __future__ import annotations
 from orchestr.cell import approval
 from orchestr.cell.agent.launch import last_start_offset, launch_secrets
 from orchestr.cell.agent.plan_prompt import read_plan
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.branch_guard import restore_surroundings
 from orchestr.cell.worktree.discard import put_worktree
@@ -28,6 +29,7 @@ from orchestr.git.repo import CommitId
 from orchestr.git.runner import YES_OR_FATAL
 from orchestr.git.worktree_state import WorktreeFinding, validate_worktree
 from orchestr.process.redaction import redact
+from orchestr.spec.agent_options import Role
 from orchestr.spec.checks import Gate
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
@@ -72,7 +74,8 @@ def open_plan(ctx: CellContext, marker: WorktreeMarker, key: str) -> Attempt:
     if start is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
     agent = ctx.agent_settings.name
-    plan = attempts.open_plan(ctx.dir, key=key, agent=agent, model=ctx.model, start=start)
+    model = planned_options(ctx, Role.PLAN).options.model
+    plan = attempts.open_plan(ctx.dir, key=key, agent=agent, model=model, start=start)
     ctx.emit(EventKind.ATTEMPT_OPENED, phase=plan.phase, attempt=plan.number, key=key, agent=agent,
              model=plan.model, start=start)  # fmt: skip
     return plan

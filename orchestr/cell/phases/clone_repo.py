@@ -52,5 +52,6 @@ class RepoMaker:
         shutil.rmtree(partial, ignore_errors=True)  # ours: a clone that a kill cut short
         partial.parent.mkdir(parents=True, exist_ok=True)
         git = Repo(partial.parent)
-        git.run_git("clone", "--no-recurse-submodules", "--", url, str(partial), timeout=TIMEOUT)
+        words = ("clone", "--no-recurse-submodules", "--origin", self.settings.remote, "--")
+        git.run_git(*words, url, str(partial), timeout=TIMEOUT)
         partial.rename(self.path)

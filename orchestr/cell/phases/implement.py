@@ -33,9 +33,11 @@ from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.person_changes import record_clean
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
+from orchestr.errors import PhaseFailed
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
+from orchestr.state.events import EventKind
 from orchestr.state.results import (
     TRANSCRIPT,
     ImplementOutcome,
@@ -149,7 +151,7 @@ def reason_to_run(ctx: CellContext) -> str | None:
 
 def run(ctx: CellContext) -> PhaseResult:
     """Make `implement.toml`. Raises PhaseFailed with the reason, Interrupted when stopped."""
-    taken = PhaseResult.up_to_date()
+    taken, tries = PhaseResult.up_to_date(), 0
     while True:
         record = CellRecord.of_cell(ctx)
         inputs = read_inputs(ctx, record)
@@ -180,14 +182,28 @@ def run(ctx: CellContext) -> PhaseResult:
             case ImplementStep.ADOPT if inputs.pr is not None:
                 return _adopt_pull_request(ctx, inputs.pr, marker, inputs.key)
             case _:
-                return _make_attempt(ctx, record, marker, inputs.key, decision.why or "")
+                made = _make_attempt(ctx, record, marker, inputs.key, decision.why or "", tries)
+                if made is not None:
+                    return made
+                failed = attempts.newest_attempt_at(ctx.dir)
+                tries = failed.tries + 1 if failed is not None else tries + 1
 
 
 def _make_attempt(
-    ctx: CellContext, record: CellRecord, marker: WorktreeMarker, key: str, why: str
-) -> PhaseResult:
-    attempt = begin_attempt(ctx, record.newest_attempt, marker, key)
-    made = carry_out_attempt(ctx, attempt, marker)
+    ctx: CellContext, record: CellRecord, marker: WorktreeMarker, key: str, why: str, tries: int
+) -> PhaseResult | None:
+    """None: it failed, and another one follows. Raises what the last one raised."""
+    attempt = begin_attempt(ctx, record.newest_attempt, marker, key, tries)
+    try:
+        made = carry_out_attempt(ctx, attempt, marker)
+    except PhaseFailed as error:
+        retry = ctx.run.settings.limits.retry if ctx.cell.retry is None else ctx.cell.retry
+        if type(error) is not PhaseFailed or attempt.tries >= retry:
+            raise
+        ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+                 reason=f"attempt {attempt.number} failed: {error.reason}; another one follows "
+                 f"(retry {attempt.tries + 1} of {retry})")  # fmt: skip
+        return None
     files = len(ctx.repo.changed_paths(made.base, made.head))
     return PhaseResult.built(
         why, attempt=attempt.number, head=made.head, outcome=made.outcome, files=files

@@ -55,8 +55,8 @@ def _link_stacks(cells: Sequence[CellContext], numbers: Mapping[str, int]) -> No
     """Tell a forge that knows stacks of those in one repository. Elsewhere their bases show them,
     so a forge that cannot is no fault."""
     forge = cells[0].run.forge
-    if not isinstance(forge, DressingForge):
-        return
+    if not isinstance(forge, DressingForge) or cells[0].repo_ref.upstream is not None:
+        return  # from a fork all are for the same base
     for chain in find_chains({ctx.cell.name: ctx.plan.stack for ctx in cells}, numbers):
         forge.link_stack(cells[0].repo_ref, [numbers[name] for name in chain])
 

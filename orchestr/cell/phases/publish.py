@@ -19,10 +19,11 @@ from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
-from orchestr.cell.pull_request.chosen_base import apply_chosen_base
+from orchestr.cell.pull_request.chosen_base import ChosenBase, apply_chosen_base
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.dress import dress_pull_request
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
+from orchestr.cell.pull_request.forks import refuse_unnamed_fork
 from orchestr.cell.pull_request.former_branches import (
     close_former_prs,
     delete_former_branches,
@@ -154,7 +155,8 @@ def publish_key(ctx: CellContext) -> str:
 
 
 def pr_base(ctx: CellContext) -> str:
-    """The branch the pull request is for: below a merged upstream the one that it was for."""
+    """The branch the pull request is for: below a merged upstream the one that it was for. From a
+    fork it is never the branch of another cell, which the upstream repository does not have."""
     return _pr_bases(ctx)[-1]
 
 
@@ -163,11 +165,11 @@ def _pr_bases(ctx: CellContext) -> list[str]:
     marker = WorktreeMarker.read(ctx.dir)
     base = marker.base_ref if marker else ""
     found = [base]
-    cells = ctx.run.feature.cells
+    cells, is_fork = ctx.run.feature.cells, ctx.repo_settings.upstream is not None
     for _ in cells:
         here = (c for c in cells if c.branch == base and c.repo == ctx.cell.repo)
         below = next(here, None)
-        if below is None or not is_pr_merged(ctx.run, below):
+        if below is None or not (is_fork or is_pr_merged(ctx.run, below)):
             break
         under = WorktreeMarker.read(ctx.run.cell_context(below.name).dir)
         base = under.base_ref if under else base
@@ -192,9 +194,9 @@ def run(ctx: CellContext) -> PhaseResult:
         case PublishStep.PUSH if head is not None:
             pr, head = _publish_head(ctx, head)
             dressed = dress_pull_request(ctx, pr)
-            PublishRecord(inputs.key, head.head, pr.url, pr_title(ctx), dressed=dressed).write(
-                ctx.dir
-            )
+            PublishRecord(
+                inputs.key, head.head, pr.url, pr_title(ctx), dressed=dressed, base=pr.base
+            ).write(ctx.dir)
             ctx.run.registry.touch_phase(ctx.key, Phase.PUBLISH)
             return PhaseResult.built(decision.why or "", url=pr.url, base=pr.base)
         case _:
@@ -290,6 +292,8 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
     block = body_block(ctx)
     found = None if new_branch else _find_open_pr(ctx)
     if found is None:
+        if PublishRecord.read(ctx.dir) is None:
+            refuse_unnamed_fork(ctx)
         ctx.emit(EventKind.PR_INTENDED, phase=Phase.PUBLISH, head=ctx.cell.branch, base=base)
         try:
             made = forge.open_pull_request(
@@ -307,8 +311,34 @@ def open_or_update_pr(ctx: CellContext, *, new_branch: bool = False) -> PullRequ
         else:
             ctx.emit(EventKind.PR_OPENED, phase=Phase.PUBLISH, url=made.url, draft=made.draft)
             return made
+    base = keep_chosen_base(ctx, found.base, base)
     ours = found.title in own_titles(ctx, PublishRecord.read(ctx.dir))
     return update_pull_request(ctx, found, block, base=base, title=title if ours else None)
+
+
+def is_base_of_person(ctx: CellContext, there: str) -> bool:
+    """Whether a person put the pull request onto the branch ``there``: it is none that we gave it,
+    or we had given it the one that we would give it now."""
+    wanted = apply_chosen_base(ctx.dir, pr_base(ctx))
+    of_cells = {cell.branch for cell in ctx.run.feature.cells}  # as it was before one landed
+    if there == wanted or there in of_cells:
+        return False
+    known = PublishRecord.read(ctx.dir)
+    if known is not None and known.base:
+        return known.base == wanted or there not in {known.base, *_pr_bases(ctx)}
+    given = {str(event.data.get("base")) for event in ctx.run.journal.read()
+             if event.cell == ctx.cell.name and event.kind is EventKind.PR_INTENDED}  # fmt: skip
+    return bool(given) and there not in {*given, *_pr_bases(ctx)}  # forgotten, or an older record
+
+
+def keep_chosen_base(ctx: CellContext, there: str, wanted: str) -> str:
+    """The base that an open pull request is to have: a person's choice is kept, also for later."""
+    if not is_base_of_person(ctx, there):
+        return wanted
+    ChosenBase(there, pr_base(ctx)).write(ctx.dir)
+    text = f"its pull request was put onto {there} by a person, and stays there"
+    ctx.emit(EventKind.CELL_WARNED, phase=Phase.PUBLISH, reason=text)
+    return there
 
 
 def _find_open_pr(ctx: CellContext) -> PullRequest | None:

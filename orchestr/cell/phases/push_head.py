@@ -35,11 +35,11 @@ def push_head(
     what a person approves of a head.
     """
     repo, branch, sha = ctx.repo, Branch(ctx.cell.branch), CommitId(head.head)
-    other = find_other_push_place(repo)
+    other = find_other_push_place(repo, repo.remotes.push)
     if other is not None:
         raise ctx.fail(explain_other_place(ctx.cell.repo, other), hint=keep_one_place(repo))
     ref = f"refs/heads/{branch}"
-    remote = repo.ls_remote("origin", ref).get(ref)
+    remote = repo.ls_remote(repo.remotes.push, ref).get(ref)
     if remote == sha:
         return head, False
     refuse_kit(ctx, CommitId(head.base), sha)
@@ -61,7 +61,8 @@ def push_head(
     if refused:
         raise ctx.fail(
             f"pushing {branch} was refused: {refused}",
-            hint=f"git -C {push_place(ctx).path} push origin {sha}:{ref}, to see it by hand",
+            hint=f"git -C {push_place(ctx).path} push {repo.remotes.push} {sha}:{ref}, to "
+            "see it by hand",
         )
     _verify_pushed(ctx, sha)
     return head, remote is None
@@ -93,7 +94,7 @@ def _push(ctx: CellContext, sha: CommitId, there: CommitId | None, *, lease: boo
     ctx.emit(EventKind.PUSH_INTENDED, phase=Phase.PUBLISH, branch=branch, sha=sha, expected=there)
     try:
         outcome = wall_hooks(ctx, push_place(ctx)).push(
-            "origin", sha, branch, expected=there, lease=lease
+            ctx.repo.remotes.push, sha, branch, expected=there, lease=lease
         )
     except OrchestrError as error:
         raise as_disk_full(error) or error from error
@@ -104,7 +105,7 @@ def _push(ctx: CellContext, sha: CommitId, there: CommitId | None, *, lease: boo
 def _verify_pushed(ctx: CellContext, sha: CommitId) -> None:
     branch = ctx.cell.branch
     ref = f"refs/heads/{branch}"
-    now_there = ctx.repo.ls_remote("origin", ref).get(ref)
+    now_there = ctx.repo.ls_remote(ctx.repo.remotes.push, ref).get(ref)
     if now_there != sha:
         raise ctx.fail(
             f"after the push {branch} is at {now_there or 'no commit'}, not at {sha}",
@@ -120,7 +121,7 @@ def _merge_hint(ctx: CellContext) -> str:
     if url is not None and url != NO_PR:
         return f"orchestr run {ctx.name}: the next run merges it first"
     where = ctx.worktree if ctx.worktree.exists() else ctx.repo_path
-    pull = f"git -C {where} pull --no-rebase origin {ctx.cell.branch}"
+    pull = f"git -C {where} pull --no-rebase {ctx.repo.remotes.push} {ctx.cell.branch}"
     return f"{pull}, then: orchestr run {ctx.name}"
 
 

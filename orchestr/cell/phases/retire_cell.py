@@ -118,7 +118,7 @@ def refuse_lost_work(ctx: CellContext, *, stop: bool) -> None:
 def find_open_prs(ctx: CellContext) -> list[PullRequest]:
     """The cell's own open pull requests. Raises PhaseFailed where they cannot be closed."""
     url = read_url(ctx.dir)
-    if "origin" not in ctx.repo.list_remotes():
+    if not ctx.repo.has_remote():
         return []
     found = ctx.run.forge.find_pull_requests(ctx.repo_ref, [ctx.cell.branch])[ctx.cell.branch]
     prs = [pr for pr in found if is_own_open(ctx, pr, url)]
@@ -149,12 +149,12 @@ def _keep_heads(ctx: CellContext, tip: CommitId | None) -> str:
 
 def _fetch_origin_head(ctx: CellContext) -> CommitId | None:
     """Where the branch is at the origin, with its commits here."""
-    if not ctx.cell.branch or "origin" not in ctx.repo.list_remotes():
+    if not ctx.cell.branch or not ctx.repo.has_remote():
         return None
     ref = f"refs/heads/{ctx.cell.branch}"
-    there = ctx.repo.ls_remote("origin", ref).get(ref)
+    there = ctx.repo.ls_remote(ctx.repo.remotes.push, ref).get(ref)
     if there is not None and ctx.repo.resolve_commit(there) is None:
-        ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
+        ctx.repo.fetch(ctx.repo.remotes.push, ref, locks=ctx.run.layout.locks_dir)
     return None if there is None else CommitId(there)
 
 
@@ -183,7 +183,7 @@ def _remove_branches(ctx: CellContext, tip: CommitId | None, say: Say) -> None:
     there = _fetch_origin_head(ctx)
     if there is not None:
         if isinstance(forge, ClosingForge) and not forge.has_open_into(ctx.repo_ref, name):
-            repo.delete_remote_branch("origin", name, there)
+            repo.delete_remote_branch(repo.remotes.push, name, there)
         else:
             say(f"branch {name} stays at the origin: a pull request is for it\n")
     used = next((e.path for e in repo.list_worktrees() if e.branch == name), None)

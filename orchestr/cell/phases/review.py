@@ -93,7 +93,7 @@ def _reason(record: CellRecord, inputs: ReviewInputs) -> str | None:
 def _changed_model(record: CellRecord, inputs: ReviewInputs) -> str | None:
     """The reviewer whose opinion is another model's; opinions of before do not name theirs."""
     for row in record.review.items if record.review is not None else ():
-        name, model = str(row.get("reviewer")), row.get("model")
+        name, model = str(row.get("reviewer")), row.get("declared", row.get("model"))
         if model is not None and inputs.models.get(name, model) != model:
             return name
     return None

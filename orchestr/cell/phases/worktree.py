@@ -336,16 +336,16 @@ def stacked_ref(ctx: CellContext, upstream: CellContext) -> str:
 def _newest_base_commit(ctx: CellContext, base_ref: str) -> CommitId:
     """The newest commit of the base branch; a fetch that fails only warns."""
     repo = ctx.repo
-    if "origin" in repo.list_remotes():
+    if repo.has_remote(repo.remotes.base):
         error = _fetch_base(ctx, base_ref)
         if error is not None:
-            why = f"origin cannot be fetched, using what is here: {error}"
+            why = f"{repo.remotes.base} cannot be fetched, using what is here: {error}"
             ctx.emit(EventKind.FORGE_AWAY, phase=Phase.WORKTREE, repo=ctx.cell.repo, reason=why)
     commit = find_base(repo, base_ref)
     if commit is not None:
         return commit
     raise ctx.fail(
-        f"base branch {base_ref!r} is neither at origin nor in {ctx.repo_path}",
+        f"base branch {base_ref!r} is neither at {repo.remotes.base} nor in {ctx.repo_path}",
         hint=f"set [repos.{ctx.cell.repo}] base, or push {base_ref}",
     )
 

@@ -39,7 +39,8 @@ def take_pushed_commits(
             hint=f"commit or stash them: git -C {ctx.worktree} status",
         )
     if ctx.repo.resolve_commit(theirs) is None:
-        ctx.repo.fetch("origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks_dir)
+        remote, ref = ctx.repo.remotes.push, f"refs/heads/{ctx.cell.branch}"
+        ctx.repo.fetch(remote, ref, locks=ctx.run.layout.locks_dir)
     if ctx.repo.resolve_commit(theirs) and follow_rewritten_remote(ctx, theirs):
         return take_person_commit(ctx, marker, theirs)
     start, notes = prepare_branch(ctx, marker)
@@ -47,7 +48,8 @@ def take_pushed_commits(
         ctx.worktree_repo.run_git("merge", "--abort", answers=YES_OR_FATAL)
         raise ctx.fail(
             f"commits that somebody pushed to {ctx.cell.branch} conflict with ours",
-            hint=f"git -C {ctx.worktree} pull --no-rebase origin {ctx.cell.branch}, "
+            hint=f"git -C {ctx.worktree} pull --no-rebase {ctx.repo.remotes.push} "
+            f"{ctx.cell.branch}, "
             f"or let the agent do it: orchestr run --force {ctx.name}",
         )
     if start == done.head:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from orchestr.cell.ownership import OwnershipViolations, PathClaims, format_paths, judge_paths
+from orchestr.git.agent_environment import is_dropping
 from orchestr.git.index_entries import GITLINK
 from orchestr.git.merge import find_conflict_markers
 from orchestr.git.repo import CommitId, Repo
@@ -66,6 +67,10 @@ def prove_head(
     changed = tuple(path for path, _, _ in differences)
     if not changed:
         findings.append("nothing was changed: no commits beyond the base, or only empty ones")
+    elif by_agent and all(map(is_dropping, changed)):
+        findings.append(
+            f"nothing was changed but files of the agent's own: {format_paths(changed)}"
+        )
     markers = find_conflict_markers(repo, base, head)
     if markers:
         findings.append(f"conflict markers are left in {format_paths(markers)}")

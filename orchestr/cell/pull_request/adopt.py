@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from orchestr.cell.context import CellContext, observed_prs
 from orchestr.cell.pull_request.claim import refuse_foreign_pr
+from orchestr.cell.pull_request.forks import refuse_unnamed_fork
 from orchestr.cell.pull_request.observe import observe_new_clone
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState, PullRequest
@@ -37,15 +38,18 @@ def find_adoptable_pr(ctx: CellContext) -> PullRequest | None:
     observe_new_clone(ctx.run, ctx.cell.repo)
     away = ctx.run.forge_away.get(ctx.cell.repo)
     if away is not None and Phase.PUBLISH in ctx.cell.phases:
-        if "origin" not in ctx.repo.list_remotes():
+        remote = ctx.repo.remotes.push
+        if not ctx.repo.has_remote(remote):
             raise ctx.fail(
-                f"{ctx.repo_path} has no remote 'origin', so nothing can be published",
-                hint=f"git -C {ctx.repo_path} remote add origin URL, or drop publish from phases",
+                f"{ctx.repo_path} has no remote {remote!r}, so nothing can be published",
+                hint=f"git -C {ctx.repo_path} remote add {remote} URL, or drop publish from phases",
             )
         raise ctx.fail(
             f"whether {ctx.cell.branch} has a pull request cannot be asked now: {away}",
-            hint="the same command, when the forge answers again",
+            hint=ctx.run.forge_hints.get(ctx.cell.repo)
+            or "the same command, when it answers again",
         )
+    refuse_unnamed_fork(ctx)
     for pr in ctx.run.foreign_prs.get(f"{ctx.cell.repo}:{ctx.cell.branch}", ()):
         if pr.state is PRState.OPEN:
             raise refuse_foreign_pr(ctx, pr)
@@ -109,9 +113,11 @@ def fetch_pr_head(ctx: CellContext, pr: PullRequest) -> CommitId:
     """The commit of a pull request, fetched when it is not here."""
     found = ctx.repo.resolve_commit(pr.head_sha)
     if found is None:
-        for ref in (pr.head_ref, f"refs/heads/{pr.head}"):
+        remotes = ctx.repo.remotes
+        places = ((remotes.base, pr.head_ref), (remotes.push, f"refs/heads/{pr.head}"))
+        for remote, ref in places:
             try:
-                ctx.repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
+                ctx.repo.fetch(remote, ref, locks=ctx.run.layout.locks_dir)
             except MachineFault:
                 raise
             except OrchestrError:
@@ -122,6 +128,6 @@ def fetch_pr_head(ctx: CellContext, pr: PullRequest) -> CommitId:
     if found is None:
         raise ctx.fail(
             f"commit {pr.head_sha[:12]} of {pr.url} cannot be fetched",
-            hint=f"git -C {ctx.repo_path} fetch origin",
+            hint=f"git -C {ctx.repo_path} fetch {ctx.repo.remotes.base}",
         )
     return found

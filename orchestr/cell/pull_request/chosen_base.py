@@ -1,4 +1,5 @@
-"""Another base that a person chose for a pull request at the hand-off (`handoff --base`).
+"""Another base that a person chose for a pull request: at the hand-off (`handoff --base`), or at
+the forge.
 
 Kept beside the cell's results, so that a later run does not put the base of the spec back. It
 counts only in place of the base that the person saw: when the spec or a landing gives the pull

@@ -142,7 +142,7 @@ def read_remote_tip(ctx: CellContext) -> CommitId | None:
     Asked once for all cells of a repository that begin together. An origin that cannot be reached
     is reported by the fetch of the base.
     """
-    if Phase.PUBLISH not in ctx.cell.phases or "origin" not in ctx.repo.list_remotes():
+    if Phase.PUBLISH not in ctx.cell.phases or not ctx.repo.has_remote():
         return None
     cells = [cell for cell in ctx.run.feature.cells if cell.repo == ctx.cell.repo]
     known = ctx.run.origins.setdefault(ctx.cell.repo, RemoteHeads())
@@ -150,7 +150,7 @@ def read_remote_tip(ctx: CellContext) -> CommitId | None:
         if known.at is None or time.monotonic() - known.at > LOOK_AGE:
             try:
                 known.heads = ctx.repo.ls_remote(
-                    "origin", *(f"refs/heads/{cell.branch}" for cell in cells)
+                    ctx.repo.remotes.push, *(f"refs/heads/{cell.branch}" for cell in cells)
                 )
             except MachineFault:
                 raise
@@ -167,7 +167,7 @@ def _bring_branch_here(
     """The local branch, made from the origin's or moved forward to it."""
     repo, ref = ctx.repo, f"refs/heads/{ctx.cell.branch}"
     if remote is not None and repo.resolve_commit(remote) is None:
-        repo.fetch("origin", ref, locks=ctx.run.layout.locks_dir)
+        repo.fetch(repo.remotes.push, ref, locks=ctx.run.layout.locks_dir)
     if remote is None or (local is not None and repo.is_ancestor(remote, local)):
         assert local is not None
         return local
@@ -176,7 +176,7 @@ def _bring_branch_here(
             f"branch {ctx.cell.branch} is at {local[:12]} in {ctx.repo_path} and at {remote[:12]} "
             "at the origin, and neither contains the other",
             hint=f"git -C {ctx.repo_path} switch {ctx.cell.branch} && git -C {ctx.repo_path} pull "
-            f"--no-rebase origin {ctx.cell.branch}",
+            f"--no-rebase {repo.remotes.push} {ctx.cell.branch}",
         )
     there = repo.resolve_commit(ref)  # behind the base perhaps, so that it holds nothing new
     checkout = next((w.path for w in repo.list_worktrees() if w.branch == ctx.cell.branch), None)
@@ -186,5 +186,5 @@ def _bring_branch_here(
     raise ctx.fail(
         f"branch {ctx.cell.branch} is checked out in {checkout}, and the origin has newer commits "
         f"({remote[:12]})",
-        hint=f"git -C {checkout} pull --ff-only origin {ctx.cell.branch}",
+        hint=f"git -C {checkout} pull --ff-only {repo.remotes.push} {ctx.cell.branch}",
     )

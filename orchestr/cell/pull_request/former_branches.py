@@ -59,7 +59,7 @@ def refuse_unmerged_commits(ctx: CellContext, prs: list[PullRequest], head: str)
             raise ctx.fail(
                 f"its branch was renamed, and commits that are not in it were pushed to {pr.head}: "
                 f"{pr.url} is at {pr.head_sha[:12]}",
-                hint=f"git -C {where} pull --no-rebase origin {pr.head}, then: "
+                hint=f"git -C {where} pull --no-rebase {ctx.repo.remotes.push} {pr.head}, then: "
                 f"orchestr run {ctx.name}",
             )
 
@@ -93,13 +93,14 @@ def delete_former_branches(ctx: CellContext) -> None:
         return
     known = pushed_commits(ctx.run.journal, ctx.cell.name)
     try:
-        there = ctx.repo.ls_remote("origin", *(f"refs/heads/{name}" for name in names))
+        remote = ctx.repo.remotes.push
+        there = ctx.repo.ls_remote(remote, *(f"refs/heads/{name}" for name in names))
         for ref, sha in there.items():
             name = ref.removeprefix("refs/heads/")
             if _is_contained(ctx, sha, head.head, known) and not (
                 read_former_prs(ctx, [name]) or forge.has_open_into(ctx.repo_ref, name)
             ):
-                ctx.repo.delete_remote_branch("origin", name, CommitId(sha))
+                ctx.repo.delete_remote_branch(remote, name, CommitId(sha))
     except OrchestrError as error:
         text = f"a branch of its old name was kept at the origin: {error.reason}"
         ctx.emit(EventKind.CELL_WARNED, phase=Phase.PUBLISH, reason=text)

@@ -52,6 +52,7 @@ def observe_repository(run: FeatureRun, repo: str) -> None:
         found = run.forge.find_pull_requests(ref, [*names, *old])
     except OrchestrError as error:
         run.forge_away[repo] = error.message
+        run.forge_hints[repo] = error.hint or ""
         run.emit(EventKind.FORGE_AWAY, repo=repo, reason=error.message, hint=error.hint)
         return
     for name, new in old.items():

@@ -39,7 +39,7 @@ def read_origin(ctx: CellContext, base_ref: str) -> dict[str, str] | None:
     base = f"{HEADS}{base_ref}"
     patterns = (base,) if is_walled(ctx.run) else (f"{HEADS}*", f"{TAGS}*")
     try:
-        found = ctx.repo.ls_remote("origin", *patterns)
+        found = ctx.repo.ls_remote(ctx.repo.remotes.base, *patterns)
     except OrchestrError:
         return None
     return {base: "", **{ref: sha for ref, sha in found.items() if not ref.endswith("^{}")}}

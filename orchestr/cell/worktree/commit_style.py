@@ -94,7 +94,7 @@ def _base_subjects(ctx: CellContext) -> list[str]:
         name = ""
     marker = WorktreeMarker.read(ctx.dir)
     with suppress(OrchestrError):  # no clone yet: `auto` is then plain
-        places = [*base_ref_names(name), name] if name else []
+        places = [*base_ref_names(name, ctx.repo.remotes.base), name] if name else []
         for rev in [*places, *([marker.base] if marker else [])]:
             with suppress(OrchestrError):  # not there
                 return ctx.repo.list_commit_subjects(rev, LOOK_BACK)

@@ -91,10 +91,10 @@ def _reset_to_base(ctx: CellContext, base: CommitId) -> None:
 def _merge_remote(ctx: CellContext) -> list[str]:
     """Commits that a person pushed to the branch are merged, never overwritten."""
     repo = ctx.worktree_repo
-    if HeadRecord.read(ctx.dir) is None or "origin" not in ctx.repo.list_remotes():
+    if HeadRecord.read(ctx.dir) is None or not ctx.repo.has_remote():
         return []  # never published: nothing of a person's can be there
     try:
-        listed = ctx.repo.ls_remote("origin", f"refs/heads/{ctx.cell.branch}")
+        listed = ctx.repo.ls_remote(ctx.repo.remotes.push, f"refs/heads/{ctx.cell.branch}")
         theirs = listed.get(f"refs/heads/{ctx.cell.branch}")
         head = repo.resolve_commit("HEAD")
         if (
@@ -104,9 +104,8 @@ def _merge_remote(ctx: CellContext) -> list[str]:
         ):
             return []  # our own older head: a fresh start must not get it back
         if ctx.repo.resolve_commit(theirs) is None:
-            ctx.repo.fetch(
-                "origin", f"refs/heads/{ctx.cell.branch}", locks=ctx.run.layout.locks_dir
-            )
+            remote, ref = ctx.repo.remotes.push, f"refs/heads/{ctx.cell.branch}"
+            ctx.repo.fetch(remote, ref, locks=ctx.run.layout.locks_dir)
     except GitError:
         return []  # publish asks again and is the one to insist
     if follow_rewritten_remote(ctx, CommitId(theirs)):

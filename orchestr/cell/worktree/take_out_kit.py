@@ -195,8 +195,8 @@ def find_published_commits(ctx: CellContext) -> list[CommitId]:
     }
     ref = f"refs/heads/{ctx.cell.branch}"
     try:
-        if "origin" in ctx.repo.list_remotes():
-            shas |= set(ctx.repo.ls_remote("origin", ref).values())
+        if ctx.repo.has_remote():
+            shas |= set(ctx.repo.ls_remote(ctx.repo.remotes.push, ref).values())
     except MachineFault:
         raise
     except OrchestrError:

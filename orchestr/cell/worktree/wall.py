@@ -291,7 +291,9 @@ def _wrap_agent(
         write=(ctx.git_record, *request.write, *launch.write),
         masked=hidden,
         config=launch.config,
-        network=plan_agent_network(ctx, agent, request.env, list_config_servers(launch.config)),
+        network=plan_agent_network(
+            ctx, agent, request.env, (*list_config_servers(launch.config), *launch.hosts)
+        ),
     )
     words, known = _wrap(ctx, request, launch.argv)
     if find_sandbox(ctx.run).kind is not SandboxKind.BWRAP:  # others have no copies

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestr.cell.budget import RunBudget
 from orchestr.commands.base import options
+from orchestr.commands.base.agent_overrides import read_effort
 from orchestr.draft.answer import QuestionPart
 from orchestr.draft.context import DraftWork, load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
@@ -66,6 +67,7 @@ def make_draft_work(
     agent: str | None = None,
     model: str | None = None,
     purse: RunBudget | None = None,
+    effort: str | None = None,
 ) -> DraftWork:
     """The draft of an intent as it is now. Raises SpecError, UsageError."""
     places = find_places(session, name)
@@ -73,7 +75,7 @@ def make_draft_work(
     ask = ask_at_terminal if sys.stdin.isatty() else None
     return DraftWork(
         session.settings, session.layout, places, intent, inputs, print_stderr, answers or {}, ask,
-        force, agent, model, purse,
+        force, agent, model, purse, effort,
     )  # fmt: skip
 
 
@@ -137,7 +139,8 @@ def begin_drafts(
     for name in read_names(words):
         stack.enter_context(hold_draft(session, name))
         work = make_draft_work(session, name, force=params["force"], agent=params["agent"],
-                               model=params["model"], purse=purse)  # fmt: skip
+                               model=params["model"], purse=purse,
+                               effort=read_effort(params["effort"]))  # fmt: skip
         if not confirm_draft(work, yes=params["yes"]):
             return {}
         stack.enter_context(stop_on_signals(work))

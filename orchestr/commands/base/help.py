@@ -35,7 +35,7 @@ ARGUMENTS = {
     "source": "WHAT", "template": "NAME", "set": "KEY=VALUE", "answer": "KEY=TEXT", "gate": "GATE",
     "out": "FOLDER", "attestations": "FOLDER", "port": "N", "number": "N", "review": "NAME",
     "strategy": "HOW", "pr": "FILE", "feature": "FEATURE", "ref": "BRANCH", "skip": "CELL",
-    "base": "CELL=BRANCH",
+    "base": "CELL=BRANCH", "effort": "WORD", "option": "PHASE.FIELD=VALUE",
 }  # fmt: skip
 Example = tuple[str, str]  # what is typed after `orchestr`, what it does
 

@@ -91,6 +91,10 @@ FRESH = flag_option(
     "fresh", "as --force, but start again from the base; the old head is kept as a ref"
 )
 MODEL = value_option("model", "model for attempts that start in this run")
+EFFORT = value_option("effort", "effort of authors that start in this run")
+OPTION = repeated_option(
+    "option", "PHASE.FIELD=VALUE: how agents work at it in this run, e.g. review.model=large"
+)
 AGENT = value_option("agent", "agent for attempts that start in this run")
 TIMEOUT = value_option(
     "timeout", "limit of an attempt, e.g. 45m, for attempts that start in this run"
@@ -122,6 +126,8 @@ RUN = (
     FRESH,
     MODEL,
     AGENT,
+    EFFORT,
+    OPTION,
     TIMEOUT,
     BUDGET,
     BUDGET_TOKENS,

@@ -8,6 +8,7 @@ from orchestr.cell.agent.prompt import check_template
 from orchestr.errors import Problem
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
+from orchestr.run.check_options import list_option_problems
 from orchestr.run.check_phases import list_prompt_problems
 from orchestr.settings.records import Settings
 from orchestr.spec.records import Feature
@@ -39,6 +40,8 @@ def find_problems(settings: Settings, report: ValidationReport) -> FoundProblems
     root = settings.workspace.root
     template = check_template(settings, report.features)
     template += list_prompt_problems(report.features, root)
+    for feature in report.features:
+        template += list_option_problems(feature, settings, root)
     found: dict[str, tuple[Problem, ...]] = {}
     refused = set()
     for feature in report.features:

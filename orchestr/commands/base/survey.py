@@ -20,12 +20,14 @@ from orchestr.errors import OrchestrError
 from orchestr.forges.base import RepoRef
 from orchestr.forges.github_remote import parse_remote_url
 from orchestr.forges.local_origin import local_path
+from orchestr.git.push_place import is_same_repository
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.process.redaction import redact
 from orchestr.run.workspace import find_git_root
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.new_workspace import PLAYGROUND, CheckEntry, RepoEntry, Surroundings
+from orchestr.settings.remotes import ORIGIN
 from orchestr.spec.field_types import BadValue, check_repo_name
 
 MOST = (
@@ -52,7 +54,8 @@ class Survey:
 class _Clone:
     path: Path
     repo: Repo
-    url: str  # of its origin; empty: there is none
+    url: str  # of its remote; empty: there is none
+    remote: str = ORIGIN
 
 
 def survey_folder(folder: Path) -> Survey:
@@ -69,7 +72,8 @@ def survey_folder(folder: Path) -> Survey:
             if why is not None:
                 passed.append(why[0])
             elif name not in clones:
-                clones[name] = _Clone(path, repo, _read_origin(repo))
+                remote = _choose_remote(repo)
+                clones[name] = _Clone(path, repo, _read_address(repo, remote), remote)
         except (BadValue, OrchestrError, OSError) as error:
             passed.append(f"{path}: {error}")
     chosen = dict(list(clones.items())[:MOST])
@@ -82,6 +86,8 @@ def survey_folder(folder: Path) -> Survey:
             _write_path(clone.path, folder),
             tuple(_make_check(proposal, clone.path) for proposal in detect_checks(clone.path)),
             "" if github and name in at_github else _explain_unpublished(clone),
+            clone.remote if clone.remote != ORIGIN else "",
+            _find_upstream(clone) if github and name in at_github else "",
         )
         for name, clone in chosen.items()
     )
@@ -117,9 +123,24 @@ def _list_clones_in(folder: Path) -> Iterator[Path]:
                 yield folder / name
 
 
-def _read_origin(repo: Repo) -> str:
-    done = repo.run_readonly("remote", "get-url", "--", "origin", answers=YES_OR_NO_REMOTE)
+def _choose_remote(repo: Repo) -> str:
+    """The remote that branches are pushed to: `origin`, else the only one there is."""
+    names = repo.list_remotes()
+    return names[0] if len(names) == 1 else ORIGIN
+
+
+def _read_address(repo: Repo, remote: str) -> str:
+    done = repo.run_readonly("remote", "get-url", "--", remote, answers=YES_OR_NO_REMOTE)
     return done.text.strip() if done.code == 0 else ""
+
+
+def _find_upstream(clone: _Clone) -> str:
+    """The remote `upstream` of a clone whose own remote is another repository at GitHub: by custom
+    it is what the own one was forked from. Empty without one."""
+    url = _read_address(clone.repo, "upstream") if clone.remote != "upstream" else ""
+    if not _is_at_github(url) or is_same_repository(url, clone.url, clone.path):
+        return ""
+    return "upstream"
 
 
 def _is_at_github(url: str) -> bool:
@@ -133,14 +154,14 @@ def _explain_no_github(clones: dict[str, _Clone]) -> str:
         return ""
     from orchestr.forges.github import GitHubForge
 
-    refs = [RepoRef(name, clone.path) for name, clone in clones.items()]
+    refs = [RepoRef(name, clone.path, clone.remote) for name, clone in clones.items()]
     return GitHubForge("gh").explain_unusable(refs) or ""
 
 
 def _explain_unpublished(clone: _Clone) -> str:
     """Why the example pushes nothing: an example must not leave this machine unasked."""
     if not clone.url:
-        return "it has no remote origin to push to"
+        return f"it has no remote {clone.remote} to push to"
     if local_path(clone.url, clone.path) is None:
         return f"it would push to {redact(clone.url, ())}"
     return ""

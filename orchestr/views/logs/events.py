@@ -31,6 +31,7 @@ from orchestr.agents.events import (
     ToolResult,
     ToolUse,
     UsageLimit,
+    UsageScope,
 )
 from orchestr.views.logs.edit_diff import diff_of_edits, diff_style, printable_lines
 from orchestr.views.terminal.text import (
@@ -64,6 +65,7 @@ class EventFormatter:
     _input: int = 0
     _output: int = 0
     _cost: float = 0.0
+    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # of sessions that sum up
 
     def format_events(self, events: Iterable[Event]) -> list[Line]:
         """The lines for the events of one line of the transcript."""
@@ -177,7 +179,12 @@ class EventFormatter:
     def _format_result(self, result: AgentResult) -> Line:
         """The end with its usage; its words only when they were not the last ones before."""
         if result.total is not None:
-            self._input, self._output = result.total.input, result.total.output
+            seen_in, seen_out = self._seen.get(self._session, (0, 0))
+            total_in, total_out = result.total.input, result.total.output
+            if result.scope is UsageScope.SESSION:  # the figures of earlier ends are in it
+                self._seen[self._session] = (total_in, total_out)
+                total_in, total_out = max(0, total_in - seen_in), max(0, total_out - seen_out)
+            self._input, self._output = total_in, total_out
         line = f"= {describe_end(result)}"
         if self._input:
             line += f", {format_tokens(self._input)} in, {format_tokens(self._output)} out"

@@ -6,9 +6,11 @@ the command line; reads files of the clones only where checks are detected. Runs
 
 from __future__ import annotations
 
+from orchestr.cell.agent_options import list_work_options, planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.notes import explain_unchecked
 from orchestr.cell.proof.run_checks import cell_checks
+from orchestr.spec.agent_options import Role
 from orchestr.spec.phases import Action, Phase
 from orchestr.views.terminal.plan import CellWork
 
@@ -28,7 +30,10 @@ def _describe_cell(ctx: CellContext) -> CellWork:
         repo_path=str(ctx.repo_path),
         worktree=str(ctx.worktree) if works else None,
         agent=known if has_agent else None,
-        model=ctx.model if has_agent else None,
+        model=planned_options(ctx, Role.IMPLEMENT).options.model if has_agent else None,
+        options=tuple((one.work, one.chosen) for one in list_work_options(ctx))
+        if has_agent
+        else (),
         timeout=ctx.timeout if works else None,
         checks=tuple(check.name for check in cell_checks(ctx, place)),
         unchecked=explain_unchecked(ctx),

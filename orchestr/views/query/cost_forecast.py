@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.input_changes import read_kept_inputs
 from orchestr.cell.inputs import reviewer_model_of
@@ -26,6 +27,7 @@ from orchestr.plan.cost_forecast import (
     forecast_cost,
 )
 from orchestr.plan.dag import CellForecast, ForecastOutcome
+from orchestr.spec.agent_options import Role
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.records import AUDIT
 from orchestr.state.cost_samples import list_audit_samples, list_cost_samples, make_audit_traits
@@ -180,7 +182,7 @@ def _read_traits(ctx: CellContext, before: Sequence[CostSample]) -> CellTraits:
     return CellTraits(
         ctx.cell.repo,
         name if name in agents else "",
-        (ctx.model or "") if name in agents else "",
+        (planned_options(ctx, Role.IMPLEMENT).options.model or "") if name in agents else "",
         sum(map(len, ctx.cell.todo)),
         files[-1] if files else None,
     )

@@ -10,17 +10,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.agent.changed_guides import read_ignored
+from orchestr.cell.agent_options import list_work_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, input_changes
 from orchestr.cell.input_nodes import GIT, SETTINGS, SPEC, UPSTREAM
 from orchestr.errors import OrchestrError
 from orchestr.files import display_path
+from orchestr.spec.agent_options import ChosenOptions
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import parse_event
 from orchestr.tasks.stale import stale_phases
-from orchestr.views.terminal.explain import Difference, ExplainGrounds, JournalSource
+from orchestr.views.terminal.differences import Difference
+from orchestr.views.terminal.explain import ExplainGrounds, JournalSource
 
 PATHS = 6  # of a tree that differ
 TELLING = frozenset(
@@ -60,7 +63,12 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
                     found.setdefault(change.field, _make_difference(ctx, change))
     newest = attempts.newest_attempt(ctx.dir)
     ignored = read_ignored(attempts.attempt_folder(ctx.dir, newest.number)) if newest else ""
-    return ExplainGrounds(tuple(found.values()), *_find_journal_sources(ctx), ignored=ignored)
+    options: tuple[tuple[str, ChosenOptions], ...] = ()
+    if (ctx.run.overrides.agent or ctx.agent_name) in ctx.run.settings.agents:
+        options = tuple((one.work, one.chosen) for one in list_work_options(ctx))
+    return ExplainGrounds(
+        tuple(found.values()), *_find_journal_sources(ctx), ignored=ignored, options=options
+    )
 
 
 def _make_difference(ctx: CellContext, change: InputChange) -> Difference:
@@ -120,6 +128,9 @@ def locate_in_settings(ctx: CellContext, field: str) -> str:
         table = ("agents", ctx.agent_name, "model")
     elif field == "agent":
         table = ("agents", "default")
+    elif field.startswith("options."):
+        _, role, name = field.split(".")
+        table = ("agents", ctx.agent_name, "phases", role, name)
     try:
         text = (ctx.run.layout.root / FILE).read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -11,38 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
+from orchestr.spec.agent_options import ChosenOptions
 from orchestr.state.cell_state import asks_for_approval, describe_cell
 from orchestr.state.event_details import CellForgotten, LandRepair, PhaseStarted
 from orchestr.state.events import Event
 from orchestr.state.landing_transitions import FOLLOW, LAND
 from orchestr.state.replay import CellState, CellView
 from orchestr.views.model import FeatureStatus, next_command, word_for_now
+from orchestr.views.terminal.agent_options import format_options
 from orchestr.views.terminal.conflicts import conflict_lines
+from orchestr.views.terminal.differences import Difference, difference_lines
 from orchestr.views.terminal.text import (
     clean_line,
-    clip,
     format_clock,
     format_count,
     format_duration,
     headline,
     seconds_between,
 )
-
-VALUE = 90  # columns of an old or new value
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A value that makes a cell run again: where it stands (`specs/a.yaml:7`), old and new.
-
-    ``more`` is what lies behind it: the paths that differ between two trees.
-    """
-
-    field: str
-    old: str | None
-    new: str | None
-    where: str = ""
-    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +49,7 @@ class ExplainGrounds:
     last: JournalSource | None = None
     forgotten: JournalSource | None = None  # what made the last build: `forget`, --force
     ignored: str = ""  # of the repository's settings, by the newest attempt's agent
+    options: tuple[tuple[str, ChosenOptions], ...] = ()  # work -> what its agent is asked for
 
 
 _NO_GROUNDS = ExplainGrounds()
@@ -102,6 +89,9 @@ def explain_text(
     if grounds.ignored:
         lines.append(f"  its agent ignored: {clean_line(grounds.ignored)}"
                      f" (trust = true in [repos.{cell.repo}] turns it on)")  # fmt: skip
+    for work, chosen in grounds.options:
+        words = format_options(chosen.options, chosen.sources)
+        lines.append(f"  options of {clean_line(work)}: {words}")
     if proof:
         shown = (f"  {line}" if line.startswith("  ") else f"  - {line}" for line in proof)
         lines += ["", "proof", *shown]
@@ -124,28 +114,6 @@ def explain_text(
     ways += [f"or:   {accept} lets its result stand"] if accept else []
     lines += ["", *ways, following]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def difference_lines(differences: Sequence[Difference]) -> list[str]:
-    """The values that differ, each with its place, its old and its new value."""
-    lines = []
-    for found in differences:
-        place = f"  ({found.where})" if found.where else ""
-        lines.append(f"    {found.field}{place}")
-        old, new = clean_line(found.old or ""), clean_line(found.new or "")
-        start = max(_common_prefix_length(old, new) - VALUE // 2, 0) if old and new else 0
-        for mark, value, shown in (("-", found.old, old), ("+", found.new, new)):
-            if value is not None:
-                cut = f"…{shown[start:]}" if start else shown or '""'
-                lines.append(f"      {mark} {clip(cut, VALUE)}")
-        lines += [f"        {path}" for path in found.more]
-    return lines
-
-
-def _common_prefix_length(one: str, two: str) -> int:
-    """How many letters both begin with."""
-    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b),
-                min(len(one), len(two)))  # fmt: skip
 
 
 def what_if_text(

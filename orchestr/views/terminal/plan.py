@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestr.plan.dag import CellForecast, CellPlan, FeaturePlan, ForecastOutcome, PathOverlap
+from orchestr.spec.agent_options import ChosenOptions
 from orchestr.spec.phases import Action
 from orchestr.spec.records import Feature
 from orchestr.views.model import NOTHING, CellFacts
+from orchestr.views.terminal.agent_options import format_options
 from orchestr.views.terminal.text import clean_line, format_count, format_duration, format_size
 
 
@@ -28,7 +30,7 @@ class DiskSpace:
 @dataclass(frozen=True, slots=True)
 class CellWork:
     """What a run would give a cell. ``agent`` and ``timeout`` (seconds) are None where none works,
-    ``unchecked`` says why there are no ``checks``.
+    ``unchecked`` says why there are no ``checks``, ``options`` what agents are asked for by work.
     """
 
     repo_path: str = ""
@@ -40,6 +42,7 @@ class CellWork:
     unchecked: str = ""
     reviewers: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
+    options: tuple[tuple[str, ChosenOptions], ...] = ()
 
 
 NO_WORK = CellWork()
@@ -148,6 +151,7 @@ def plan_json(
                 "checks": list(mine.checks),
                 "reviewers": list(mine.reviewers),
                 "gates": list(mine.gates),
+                "options": {name: chosen.options.stated for name, chosen in mine.options},
             }
         )
     return {
@@ -188,6 +192,8 @@ def _work_lines(work: CellWork) -> list[str]:
         model = f", model {clean_line(work.model)}" if work.model else ""
         limit = f", at most {format_duration(work.timeout)}" if work.timeout else ""
         lines.append(f"    agent     {work.agent}{model}{limit}")
+    for name, chosen in work.options:
+        lines.append(f"    options   {clean_line(name)}: {format_options(chosen.options)}")
     if work.checks:
         lines.append(f"    checks    {', '.join(map(clean_line, work.checks))}")
     elif work.unchecked:

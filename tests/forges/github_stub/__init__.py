@@ -16,39 +16,26 @@ from __future__ import annotations
 import re
 import ssl
 import subprocess
-import threading
-from collections.abc import Mapping
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from .common import GH, HOST, ME, NO_GH, SHA, TOKEN, Fault, Refusal
 from .graph import GraphDoor
 from .rest import RestDoor
+from .served import Served
 from .server import Handler
 
 __all__ = ["GH", "HOST", "ME", "NO_GH", "TOKEN", "Fault", "GitHub", "Refusal"]
 
 
-class GitHub(RestDoor, GraphDoor):
+class GitHub(Served, RestDoor, GraphDoor):
     """The stub, served while it is entered."""
 
-    def __enter__(self) -> GitHub:
-        handler = type("Handler", (Handler,), {"github": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+    handler = Handler
 
     def env(self) -> dict[str, str]:
         """What makes `gh` speak with the stub and with nobody else."""
-        assert self._server is not None
-        proxy = f"http://127.0.0.1:{self._server.server_port}"
+        proxy = f"http://127.0.0.1:{self.port}"
         names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")
         return {
             **dict.fromkeys(names, proxy),
@@ -74,35 +61,17 @@ class GitHub(RestDoor, GraphDoor):
 
     # --- one request -------------------------------------------------------------------------
 
-    def answer(
-        self, method: str, path: str, token: str, asked: Any
-    ) -> tuple[int, Mapping[str, str], Any]:
-        """Status (0: drop the connection), headers, body."""
-        kind = (
-            "graphql"
-            if path == "/graphql"
-            else f"{method} {path.partition('?')[0].split('/', 4)[-1]}"
-        )
-        kind = re.sub(r"\d+", "N", SHA.sub("SHA", kind))
-        with self.lock:
-            self.requests[kind] += 1
-            fault = next((f for f in self.faults if f.times and kind.startswith(f.kind)), None)
-            if fault is not None:
-                fault.times -= 1
-            if self.away:
-                return 0, {}, None
-            if fault is not None and not fault.late:
-                return fault.status, fault.headers, fault.body or {"message": "told to fail"}
-            if token != f"token {TOKEN}":
-                return 401, {}, {"message": "Bad credentials"}
-            headers: Mapping[str, str] = {}
-            try:
-                if path == "/graphql":
-                    status, body = self.graphql(asked)
-                else:
-                    status, body = self.rest(method, path, asked)
-            except Refusal as refusal:
-                status, body, headers = refusal.status, refusal.body, refusal.headers
-            if fault is not None:
-                return fault.status, fault.headers, fault.body
-        return status, {"X-RateLimit-Remaining": str(self.remaining), **headers}, body
+    def accepts(self, token: str) -> bool:
+        """Whether a header with a login is ours."""
+        return token == f"token {TOKEN}"
+
+    def name_request(self, method: str, path: str) -> str:
+        """The kind that a request is counted as."""
+        if path == "/graphql":
+            return "graphql"
+        kind = f"{method} {path.partition('?')[0].split('/', 4)[-1]}"
+        return re.sub(r"\d+", "N", SHA.sub("SHA", kind))
+
+    def carry_out(self, method: str, path: str, asked: Any) -> tuple[int, Any]:
+        """The status and the body of an answer. Raises Refusal."""
+        return self.graphql(asked) if path == "/graphql" else self.rest(method, path, asked)

@@ -73,6 +73,7 @@ class GraphDoor(People):
 
         return {"pullRequests": pulls, "pullRequest": one, "isArchived": False, "ref": ref,
                 "defaultBranchRef": lambda _info: self._ref(slug, "main"),
+                "parent": {"nameWithOwner": self.forks[slug]} if slug in self.forks else None,
                 "nameWithOwner": slug, "viewerPermission": self.permission}  # fmt: skip
 
     def _queued(self, slug: str, pull: Row) -> Callable[..., bool]:
@@ -124,6 +125,7 @@ class GraphDoor(People):
 
     def _pull(self, slug: str, pull: Row) -> Value:
         key = f"{slug}#{pull['number']}"
+        source = "x/fork" if pull.get("fork") else str(pull.get("source") or slug)
         said = self.said.get(key, [])
         reviews = [row for row in said if row["kind"] == "PullRequestReview"]
         asked = [row["requestedReviewer"] for row in map(_request, pull["reviewers"])]
@@ -144,14 +146,16 @@ class GraphDoor(People):
             "body": pull["body"],
             "state": pull["state"].upper(),
             "isDraft": pull["draft"],
-            "isCrossRepository": bool(pull.get("fork")),
+            "isCrossRepository": bool(pull.get("fork") or pull.get("source")),
+            "headRepository": {"nameWithOwner": source},
+            "headRepositoryOwner": {"__typename": "Organization", "login": source.split("/")[0]},
             "createdAt": pull["created_at"],
             "updatedAt": pull["updated_at"],
             "headRefName": pull["head"],
             "headRefOid": pull["head_sha"],
             "baseRefName": pull["base"],
             "reviewDecision": lambda _info: self._shown_field("reviewDecision", pull["review"]),
-            "headRef": self._ref(slug, pull["head"], pull),
+            "headRef": self._ref(pull.get("source") or slug, pull["head"], pull),
             "baseRef": self._ref(slug, pull["base"]),
             "author": actor(ME),
             "mergeable": lambda _info: self._mergeable(slug, pull)[0],

@@ -18,6 +18,8 @@ from .common import HOST, ME, SHA, Fault, Refusal, Row, git, invalid
 class State:
     """What is kept: ``repos`` maps ``owner/name`` to a bare repository."""
 
+    pull_ref = "refs/pull/{}/head"
+
     def __init__(self, folder: Path, repos: Mapping[str, Path] | None = None) -> None:
         self.file = folder / "github.json"
         self.repos = dict(repos or {})
@@ -52,6 +54,7 @@ class State:
         self.by_ruleset = False  # whether it is a ruleset that says so, not a protection rule
         self.unsure = 0  # requests that are told that mergeability is not known yet
         self.hidden: set[str] = set()  # fields that this login may not read
+        self.forks: dict[str, str] = {}  # a fork's slug -> its parent's
         self.renamed: dict[str, str] = {}  # repositories, old name to new
         self.offers_stacks = False
         self.heavy = 0  # the pull requests in a query that GitHub gives up on; 0: never
@@ -163,7 +166,7 @@ class State:
                 pull.update({"base": below[-1]["base"]} if below else {"state": "closed"})
                 self.save()
                 continue
-            head = heads.get(pull["head"])
+            head = self.find_head(slug, pull)
             if (head, base) == (pull["head_sha"], pull.get("base_sha")):
                 continue
             if head not in (None, pull["head_sha"]) and pull.setdefault("lag", self.lag):
@@ -176,8 +179,16 @@ class State:
             if sha != pull["head_sha"]:
                 pull.update(checks=None, updated_at=self.now())
             pull.update(head_sha=sha, base_sha=base, state=state)
-            git(bare, "update-ref", f"refs/pull/{pull['number']}/head", sha)
+            git(bare, "update-ref", self.pull_ref.format(pull["number"]), sha)
             self.save()
+
+    def find_head(self, slug: str, pull: Mapping[str, Any]) -> str | None:
+        """The commit of a pull request's branch; that of a fork is brought into the repository."""
+        source = pull.get("source") or slug
+        head = self.heads(source).get(pull["head"])
+        if source != slug and head is not None:
+            git(self.repos[slug], "fetch", "--quiet", str(self.repos[source]), head)
+        return head
 
     def make_pull(self, slug: str, head: str, base: str, title: str, body: str, draft: bool) -> Row:
         pulls = self.pulls.setdefault(slug, [])
@@ -192,23 +203,33 @@ class State:
 
     def open(self, slug: str, asked: Mapping[str, Any]) -> Row:
         """POST pulls."""
-        heads, head, base = self.heads(slug), asked["head"], asked["base"]
-        for name, value in (("head", head), ("base", base)):
-            if value not in heads:
+        owner, _, head = asked["head"].rpartition(":")
+        base, source = asked["base"], slug
+        if owner:
+            source = f"{owner}/{asked.get('head_repo') or slug.partition('/')[2]}"
+        is_known = source == slug or self.forks.get(source) == slug
+        sha = self.find_head(slug, {"head": head, "source": source}) if is_known else None
+        heads = {**self.heads(slug)}
+        for name, there in (("head", sha is not None), ("base", base in heads)):
+            if not there:
                 wrong = {"resource": "PullRequest", "field": name, "code": "invalid"}
                 raise Refusal(422, "Validation Failed", wrong)
         for pull in self.pulls.get(slug, []):
             same = (pull["head"], pull["base"]) == (head, base) and not pull.get("fork")
+            same = same and pull.get("source", slug) == source
             if same and pull["state"] == "open":
                 owner = slug.partition("/")[0]
                 raise invalid(f"A pull request already exists for {owner}:{head}.")
         bare = self.repos[slug]
+        heads[head] = str(sha)
         if not git(bare, "rev-list", "-1", heads[head], f"^{heads[base]}"):
             raise invalid(f"No commits between {base} and {head}")
         made = self.make_pull(slug, head, base, asked["title"], asked.get("body") or "",
                          bool(asked.get("draft")))  # fmt: skip
         made.update(head_sha=heads[head], base_sha=heads[base])
-        git(bare, "update-ref", f"refs/pull/{made['number']}/head", heads[head])
+        if source != slug:
+            made["source"] = source
+        git(bare, "update-ref", self.pull_ref.format(made["number"]), heads[head])
         self.save()
         return made
 

@@ -1,7 +1,8 @@
-"""What of a GitHub Actions job's log says why it failed. Pure.
+"""What of the log of a job of CI says why it failed. Pure.
 
-The log of a job is one text: each step begins with ``##[group]Run COMMAND``, what it printed
-follows, and in one that failed stands ``##[error]Process completed with exit code 1.``
+At GitHub Actions the log of a job is one text: each step begins with ``##[group]Run COMMAND``,
+what it printed follows, and in one that failed stands ``##[error]Process completed with exit code
+1.`` At GitLab sections have names; what the job's own commands printed is in `step_script`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STEP = "##[group]Run "
 _AFTER = ("Post job cleanup.", "Cleaning up orphan processes")
 _ERROR = "##[error]"
+_SECTION = re.compile(r"section_(start|end):\d+:([\w.-]+)[^\r\n]*\r?")
+_SCRIPT = ("step_script", "build_script")  # the second of runners before version 13
 
 
 def find_failed_part(log: str) -> str:
@@ -31,6 +34,24 @@ def find_failed_part(log: str) -> str:
             step = []
         step.append(line)
     return "\n".join(failed or lines).strip("\n")
+
+
+def find_gitlab_script(log: str) -> str:
+    """What the commands of a GitLab job printed, and what the runner says at its end; the whole log
+    where the job did not come so far. Without colours and marks of sections."""
+    kept: list[str] = []
+    inside: list[str] = []
+    for line in log.replace("\r\n", "\n").split("\n"):
+        marks = _SECTION.findall(line)
+        for kind, name in marks:
+            if name in _SCRIPT:
+                inside = [*inside, name] if kind == "start" else []
+        text = _COLOUR.sub("", _SECTION.sub("", line)).rpartition("\r")[2]
+        if text and (inside or text.startswith("ERROR: ")):
+            kept.append(text)
+    if kept:
+        return "\n".join(kept)
+    return _COLOUR.sub("", _SECTION.sub("", log)).strip("\n")
 
 
 def keep_end(text: str, limit: int = LOG_LIMIT) -> str:

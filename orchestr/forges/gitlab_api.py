@@ -1,0 +1,335 @@
+"""Asking a GitLab through python-gitlab: its client, sessions and authentication; our waits.
+
+Owns the client of each GitLab, its login, and what each failure means: worth another try (`Retry`,
+dealt with by `orchestr.forges.rate_limit`) or final (`ForgeError` with the command that fixes it).
+Leaves the meaning of an answer to its caller. python-gitlab retries nothing here: it would sleep
+without our stop, and would send a request twice that may have been carried out.
+
+The invariant: what is not an answer of the host, well-formed and without an error, is an exception.
+Nothing here can be read as "there is none".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
+from orchestr.forges.gitlab_remote import ProjectPath
+from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.process.run import redact, secret_values
+
+TIMEOUT = 60.0  # s for one request; GitLab gives up on a query after 30 s
+PAGE = 100  # rows of a page, GitLab's most
+PAGES = 50  # of one list; more is not believed
+_COMPLEX = re.compile(r"complexity of \d+, which exceeds max complexity", re.IGNORECASE)
+
+
+class RequestRefused(ForgeError):
+    """The host understood and said no: ``status``."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class RequestMissing(RequestRefused):
+    """The host does not know it, or does not show it to this login (404)."""
+
+
+class QueryTooComplex(ForgeError):
+    """GitLab does not answer so large a query."""
+
+
+@dataclass(slots=True)
+class GitLabApi:
+    """The clients, the patience, and the counts of what was asked. For many threads.
+
+    ``root`` is `[forge] url`.
+    """
+
+    root: str | None = None
+    patience: float = PATIENCE
+    stop: threading.Event | None = None
+    on_wait: WaitListener | None = None
+    usage: ApiUsage = field(default_factory=ApiUsage)
+    _clients: dict[str, _Client] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def send_rest_request(
+        self,
+        project: ProjectPath,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        again: bool = True,
+    ) -> Any:
+        """A REST request below ``/api/v4``; the body of its answer, None where it has none.
+
+        ``again`` False: not repeated when it may have been carried out already. Raises
+        RequestMissing, RequestRefused, ForgeError, ForgeAway, OutcomeUnknown.
+        """
+        return self._send(project, method, path, body, writes=method != "get", again=again).value
+
+    def list_rows(
+        self, project: ProjectPath, path: str, **query: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """Every row of a list, page by page. Raises as `send_rest_request`, and ForgeError for a
+        list that does not end."""
+        page: str | None = "1"
+        for _ in range(PAGES):
+            asked = urlencode({**query, "per_page": str(PAGE), "page": page})
+            answer = self._send(project, "get", f"{path}?{asked}", None, writes=False, again=True)
+            if not isinstance(answer.value, list):
+                raise unreadable_error(project, TypeError(type(answer.value).__name__))
+            yield from answer.value
+            page = answer.headers.get("x-next-page")
+            if not page:
+                return
+        raise ForgeError(f"{project.url} has more of {path} than can be read")
+
+    def fetch_text(self, project: ProjectPath, path: str) -> str:
+        """What is at a path that answers with text. Raises as `send_rest_request`."""
+        answer = self._send(project, "get", path, None, writes=False, again=True, is_text=True)
+        return str(answer.value)
+
+    def send_graphql_query(
+        self,
+        project: ProjectPath,
+        query: str,
+        variables: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """A GraphQL query; its ``data``. Raises QueryTooComplex, ForgeError, ForgeAway."""
+        asked = {"query": query, "variables": dict(variables)}
+        url = f"{project.root}/api/graphql"
+        answer = self._send(project, "post", url, asked, writes=False, again=True, is_graphql=True)
+        data: dict[str, Any] = answer.value["data"]
+        return data
+
+    def find_login(self, project: ProjectPath) -> GitLabLogin | None:
+        """The login for a project's GitLab; asks no network. Raises ForgeError."""
+        return find_login(project.host, self.root, os.environ)
+
+    def read_own_name(self, project: ProjectPath) -> str:
+        """The name of this login at a project's GitLab, asked once. Raises as a request."""
+        client = self._client_for(project)
+        if not client.own_name:
+            client.own_name = str(self.send_rest_request(project, "get", "/user")["username"])
+        return client.own_name
+
+    def hide_secrets(self, text: str) -> str:
+        """What a host says, without secrets."""
+        return redact(text, secret_values(os.environ) | {c.token for c in self._clients.values()})
+
+    # --- one request -------------------------------------------------------------------------
+
+    def _send(
+        self,
+        project: ProjectPath,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        *,
+        writes: bool,
+        again: bool,
+        is_text: bool = False,
+        is_graphql: bool = False,
+    ) -> ApiAnswer:
+        client = self._client_for(project)
+
+        def send_once() -> ApiAnswer:
+            self.usage.requests += 1
+            answer = client.send(method, path, body)
+            left = answer.headers.get("ratelimit-remaining", "")
+            if left.isdigit():
+                self.usage.remaining = int(left)
+            self._judge(project, answer, path)
+            if is_graphql:
+                self._judge_graphql(project, answer)
+            elif answer.value is None and answer.text.strip() and not is_text:
+                raise Retry("the answer is not JSON (a proxy's page?)", done=True)
+            return ApiAnswer(answer.status, answer.headers, answer.text) if is_text else answer
+
+        lane = pacer_for_host(project.host, self.patience)
+        return lane.send_with_retries(
+            send_once, writes=writes, again=again, stop=self.stop, on_wait=self.on_wait
+        )
+
+    def _client_for(self, project: ProjectPath) -> _Client:
+        with self._mutex:
+            if project.root not in self._clients:
+                login = self.find_login(project)
+                if login is None:
+                    raise ForgeError(
+                        f"there is no login for {project.host}",
+                        hint=explain_login(project.host, self.root, os.environ),
+                    )
+                self._clients[project.root] = _Client(project.root, login)
+            return self._clients[project.root]
+
+    def _judge(self, project: ProjectPath, answer: ApiAnswer, path: str) -> None:
+        """Raises for every answer that is no success."""
+        status, host = answer.status, project.host
+        if 200 <= status < 300:
+            return
+        message = self.hide_secrets(answer.message)
+        if status == 429:
+            raise Retry(message, after=read_wait_seconds(answer.headers))
+        if status >= 500 or status == 408:
+            raise Retry(f"it answers HTTP {status}", done=True)
+        if status == 401:
+            client = self._clients[project.root]
+            raise RequestRefused(
+                status,
+                f"{host} does not accept the login of {client.login.source}: {message}",
+                explain_login(host, self.root, os.environ),
+            )
+        if 300 <= status < 400:
+            raise ForgeError(
+                f"{project.url} has moved: {message}",
+                hint="git remote set-url origin URL in the clone, with its new name",
+            )
+        if status == 403:
+            raise RequestRefused(
+                status,
+                f"{host} does not allow it: {message}",
+                f"the token needs the scope api and the role Developer in {project}",
+            )
+        if status == 404:
+            raise RequestMissing(
+                status,
+                f"{host}: {message} ({path.partition('?')[0]}): it is not there, or the login may"
+                " not see it",
+                "git remote -v in the clone; orchestr doctor",
+            )
+        raise RequestRefused(status, message)
+
+    def _judge_graphql(self, project: ProjectPath, answer: ApiAnswer) -> None:
+        """A query is answered with 200 whatever happened; errors stand beside the data."""
+        body = answer.value
+        if not isinstance(body, dict):
+            raise Retry("the answer is not JSON (a proxy's page?)")
+        for error in body.get("errors") or []:
+            message = self.hide_secrets(str(error.get("message", "no reason")))
+            if _COMPLEX.search(message):
+                raise QueryTooComplex(f"{project.host}: {message}")
+            if "timeout" in message.lower() or "internal server error" in message.lower():
+                raise Retry(message, done=True)
+            raise ForgeError(f"{project.host}: {message}")
+        if not isinstance(body.get("data"), dict):
+            raise Retry("the answer holds no data")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """Status, headers (lower case), and the body: as a value if it is JSON, and as text."""
+
+    status: int
+    headers: Mapping[str, str]
+    value: Any
+    text: str = ""
+
+    @property
+    def message(self) -> str:
+        """The host's words: one text, a list of them, or lists by field."""
+        body = self.value if isinstance(self.value, dict) else {}
+        said = body.get("message") or body.get("error_description") or body.get("error")
+        if isinstance(said, dict):
+            said = [f"{key} {', '.join(map(str, words)) if isinstance(words, list) else words}"
+                    for key, words in said.items()]  # fmt: skip
+        if isinstance(said, list):
+            said = "; ".join(map(str, said))
+        return str(said) if said else f"HTTP {self.status}"
+
+
+class _Client:
+    """python-gitlab at one address, for one thread at a time: the lane of its host sees to that."""
+
+    def __init__(self, root: str, login: GitLabLogin) -> None:
+        try:
+            import gitlab  # an extra, and 250 ms
+        except ImportError as error:
+            raise ForgeError(
+                "the forge `gitlab` needs python-gitlab", hint="pip install 'orchestr[gitlab]'"
+            ) from error
+        import requests
+
+        self.login = login
+        self.token = login.token
+        self.own_name = ""
+        self._last: Any = None
+        session = requests.Session()
+        session.hooks["response"].append(self._remember)
+        given: dict[str, Any] = {"oauth_token" if login.is_oauth else "private_token": login.token}
+        self._gitlab = gitlab.Gitlab(
+            root, **given, session=session, timeout=TIMEOUT, keep_base_url=True,
+            user_agent="orchestr",
+        )  # fmt: skip
+        self._failures = (gitlab.GitlabError, requests.RequestException)
+        self._never_sent = (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)
+        self._untrusted = requests.exceptions.SSLError
+
+    def _remember(self, response: Any, *_: Any, **__: Any) -> None:
+        self._last = response
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None) -> ApiAnswer:
+        """One request; its answer, whatever its status. Raises Retry, ForgeError."""
+        self._last = None
+        try:
+            self._gitlab.http_request(
+                method, path, post_data=dict(body) if body is not None else None,
+                obey_rate_limit=False, retry_transient_errors=False, max_retries=0,
+            )  # fmt: skip
+        except self._failures as error:
+            if self._last is None:
+                raise self._no_answer(error) from error
+        response = self._last
+        try:
+            value = response.json()
+        except ValueError:
+            value = None
+        headers = {name.lower(): text for name, text in response.headers.items()}
+        return ApiAnswer(response.status_code, headers, value, response.text)
+
+    def _no_answer(self, error: Exception) -> Exception:
+        said = redact(str(error), {self.token})[:300]
+        if isinstance(error, self._untrusted):
+            return ForgeError(
+                f"{self._gitlab.url}: {said}",
+                hint="REQUESTS_CA_BUNDLE names the certificate of a company's own host",
+            )
+        never = isinstance(error, self._never_sent) or "NewConnectionError" in said
+        return Retry(said, done=not never)
+
+
+def read_wait_seconds(headers: Mapping[str, str]) -> float:
+    """The seconds that an answer asks to wait: ``Retry-After``, or until its quota is new; where it
+    says neither a minute, the time that GitLab counts in."""
+    given = headers.get("retry-after", "")
+    if given.isdigit():
+        return float(given)
+    reset = headers.get("ratelimit-reset", "")
+    if reset.isdigit():
+        return max(0.0, int(reset) - time.time()) + 1
+    return 60.0
+
+
+def unreadable_error(project: ProjectPath, error: Exception) -> ForgeError:
+    """An answer that is not what GitLab documents."""
+    return ForgeError(
+        f"{project.host}: its answer cannot be read ({type(error).__name__}: {error})",
+        hint="is it a GitLab of version 16 or newer?",
+    )
+
+
+def quote_name(name: str) -> str:
+    """A branch or a label as a part of a path."""
+    return quote(name, safe="")

@@ -1,0 +1,20 @@
+"""`[forge] kind = "gitlab"`: merge requests by python-gitlab, see `orchestr.forges.gitlab`."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from orchestr.forges.base import Forge, WaitListener
+from orchestr.settings.kinds import ForgeKind
+from orchestr.settings.records import Settings
+
+
+def make_gitlab_forge(settings: Settings, stop: Event | None, told: WaitListener | None) -> Forge:
+    """GitLab: gitlab.com, or the host of each clone's remote."""
+    from orchestr.forges.gitlab import GitLabForge  # most verbs name a forge and never ask it
+
+    chosen = settings.forge
+    return GitLabForge(chosen.url, patience=chosen.patience, stop=stop, told=told)
+
+
+KIND = ForgeKind(make_gitlab_forge, keys=("patience", "url"))

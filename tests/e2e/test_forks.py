@@ -1,0 +1,117 @@
+"""Other remotes than `origin`: a fork with its upstream, and one of another name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import git
+from tests.crash.github_house import GitHubHouse
+from tests.crash.house import House
+from tests.e2e.workspace import FEATURE
+from tests.forges.github_stub import GH, HOST, NO_GH
+
+STACK = {"low": {}, "high": {"depends_on": ["low"]}}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[GitHubHouse]:
+    """`origin` is a fork, and nothing says so yet; its parent is `up/app`."""
+    made = GitHubHouse.at_github(tmp_path / "w", STACK, repos=("app",))
+    up = made.repos / "up.git"
+    git(made.root, "clone", "--quiet", "--bare", str(made.repos / "app.git"), str(up))
+    made.github.repos["up/app"] = up
+    made.github.forks["o/app"] = "up/app"
+    yield made
+    made.end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_from_a_fork_into_its_upstream(house: GitHubHouse) -> None:
+    refused = house.run("run", FEATURE, code=1)
+    assert f"app: origin is a fork of https://{HOST}/up/app" in refused.stderr
+    assert 'upstream = "origin"' in refused.stderr and house.prs() == {}
+    assert not house.book()  # before any agent is paid
+
+    clone, up = house.repos / "app", house.repos / "up.git"
+    url = f"http://{HOST}/up/app.git"
+    git(clone, "config", f"url.{up}.insteadOf", url)
+    git(clone, "remote", "add", "theirs", url)
+    house.settings(repos={"app": {"upstream": "theirs"}})
+    house.run("run", FEATURE, code=0)
+    found = {c: p for p in house.prs().values() for c in STACK if p["head"].endswith(c)}
+    assert {p["slug"] for p in found.values()} == {"up/app"}
+    assert {p["source"] for p in found.values()} == {"o/app"}
+    assert [found[cell]["base"] for cell in STACK] == ["main", "main"]
+    assert git(up, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main"
+
+    house.run("run", "--force", f"{FEATURE}:high", code=0)  # found again, not opened twice
+    assert len(house.prs()) == 2
+    house.run("land", FEATURE, "--yes", code=0)
+    assert {pull["state"] for pull in house.prs().values()} == {"merged"}
+    assert git(up, "log", "--first-parent", "--format=%cn", "main").split("\n")[0] == "GitHub"
+    assert git(house.repos / "app.git", "rev-list", "--count", "main") == "1"  # the fork's own
+
+
+@pytest.mark.slow
+def test_a_remote_of_another_name(tmp_path: Path) -> None:
+    house = House.build(tmp_path / "w", {"low": {}}, repos=("app",),
+                        settings={"repos": {"app": {"remote": "company"}}})  # fmt: skip
+    clone = house.repos / "app"
+    refused = house.run("run", FEATURE, code=2)
+    assert "has no remote company to push to" in refused.stderr
+    git(clone, "remote", "rename", "origin", "company")
+    house.run("run", FEATURE, code=0)
+    said = house.run("doctor", code=0).stdout
+    assert f"remote     app: company ({house.repos / 'app.git'})" in said
+    house.run("land", FEATURE, code=0)
+    assert git(clone, "for-each-ref", "--format=%(refname)", "refs/orchestr/base") == (
+        "refs/orchestr/base/company/main"
+    )
+    assert {pull["state"] for pull in house.prs().values()} == {"merged"}
+    house.end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_a_base_that_a_person_chose_at_the_forge_stays(tmp_path: Path) -> None:
+    house = GitHubHouse.at_github(tmp_path / "w", {"low": {}}, repos=("app",))
+    house.run("run", FEATURE, code=0)
+    git(house.repos / "app.git", "branch", "release", "main")
+    house.github.change(1, base="release")
+    house.run("run", "--force", FEATURE, code=0)
+    assert house.github.pull(1)["base"] == "release"
+    refused = house.run("land", FEATURE, "--yes", code=1)
+    assert "its pull request is for release, which a person chose" in refused.stdout
+    assert house.github.pull(1)["base"] == "release"
+    house.github.change(1, base="main")  # and back again
+    house.run("run", "--force", FEATURE, code=0)
+    house.github.fail(401, 9)
+    said = house.run("run", "--force", FEATURE, code=1)
+    assert f"gh auth login --hostname {HOST}" in said.stderr  # the forge's own hint
+    house.end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_what_a_person_squashed_below_is_not_shown_twice(tmp_path: Path) -> None:
+    house = GitHubHouse.at_github(tmp_path / "w", STACK, repos=("app",))
+    house.run("run", FEATURE, code=0)
+    low = next(p for p in house.prs().values() if p["head"].endswith("low"))
+    high = next(p for p in house.prs().values() if p["head"].endswith("high"))
+    house.github.merge("o/app", low["number"], {"merge_method": "squash"})
+    killed = house.crash("journal:after#land.update", "run", FEATURE)
+    assert killed.returncode == -9  # the merge is announced, and the branch still where it was
+    house.run("run", FEATURE, code=0)
+    bare, book = house.repos / "app.git", house.book()
+    assert house.github.pull(high["number"])["base"] == "main"
+    shown = git(bare, "diff", "--name-only", f"main...{high['head']}").split()
+    assert shown == ["high.txt"]
+    head = git(bare, "rev-parse", high["head"])
+    house.run("run", FEATURE, code=0)
+    assert git(bare, "rev-parse", high["head"]) == head and house.book() == book
+    house.run("land", FEATURE, "--yes", code=0)
+    house.end()
