@@ -93,7 +93,10 @@ class GitLabFollowing(GitLabBase):
                 with self._mutex:
                     self._bases[project, number] = base
                 closed_by = self._find_closer(project, number, node)
-                facts[number] = make_facts(project, node, answers.bases[base], me, closed_by)
+                facts[number] = make_facts(
+                    project, node, answers.bases[base], me, closed_by,
+                    wants_green=answers.wants_green,
+                )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise unreadable_error(project, error) from error
         return facts

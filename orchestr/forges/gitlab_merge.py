@@ -73,7 +73,10 @@ class GitLabMerging(GitLabBase):
         train = f"{project.api}/merge_trains/merge_requests/{number}"
         try:
             self.api.send_rest_request(
-                project, "post", train, {"sha": sha, "when_pipeline_succeeds": True}
+                project,
+                "post",
+                train,
+                {"sha": sha, "auto_merge": True, "when_pipeline_succeeds": True},
             )
         except RequestRefused as error:
             if error.status not in _NO_TRAIN:

@@ -11,6 +11,7 @@ from orchestr.forges import rate_limit
 
 from .forgejo_stub import Forgejo
 from .github_stub import GitHub
+from .gitlab_stub import GitLab
 
 
 @pytest.fixture
@@ -27,6 +28,18 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
 def forgejo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forgejo]:
     """The stub, and an environment with its token; without what other tests waited for."""
     with Forgejo(tmp_path) as stub:
+        for name, value in stub.env().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(rate_limit, "_LANES", {})
+        yield stub
+
+
+@pytest.fixture
+def gitlab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLab]:
+    """The stub, and an environment with its token; without what other tests waited for."""
+    folder = tmp_path / "gitlab"
+    folder.mkdir()
+    with GitLab(folder) as stub:
         for name, value in stub.env().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(rate_limit, "_LANES", {})
