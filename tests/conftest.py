@@ -18,6 +18,7 @@ import pytest
 from orchestr.sandbox.choose import SandboxKind
 from tests.sandbox.walls import why_no_wall
 
+collect_ignore = ["data/forge_package"]  # of its own: tests/e2e/test_extending.py runs it
 GLOBAL = """\
 [user]
 \tname = Tess Tester

@@ -50,6 +50,7 @@ class KnownAgent:
     config: str = ""
     config_files: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     untrusted_meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,6 +93,14 @@ def find_configured(agent: AgentSettings) -> KnownAgent | None:
     if agent.run:
         return find_by_command((*agent.run, *agent.args))
     return read_catalogue().get(agent.kind)
+
+
+def list_suggested() -> tuple[KnownAgent, ...]:
+    """Those that a new workspace may begin with: each program once, those that were tried only."""
+    return tuple(
+        known for known in read_catalogue().values()
+        if known.resume and not (known.kind == "acp" and known.like)
+    )  # fmt: skip
 
 
 def suggest_install(agent: AgentSettings) -> str:

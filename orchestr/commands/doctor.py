@@ -61,6 +61,11 @@ class Doctor(PlainVerb):
             long="lock-agents",
         ),
         value_option("agent", "try what this agent keeps, against a scripted model"),
+        value_option(
+            "endpoint",
+            "with --agent: NAME or NAME=/v1, the variable with the address of its model's server, "
+            "for an agent that is not known",
+        ),
         flag_option("json", "with --agent: as JSON"),
     )
 
@@ -78,9 +83,12 @@ class Doctor(PlainVerb):
         if params["agent"]:
             from orchestr.commands.base.doctor_agents import print_agent_trial
 
-            return print_agent_trial(session, params["agent"], as_json=params["json"])
-        if params["json"]:
-            raise UsageError("--json is for --agent", hint="orchestr doctor --agent NAME --json")
+            return print_agent_trial(
+                session, params["agent"], params["endpoint"] or "", as_json=params["json"]
+            )
+        if params["json"] or params["endpoint"]:
+            flag = "--json" if params["json"] else "--endpoint"
+            raise UsageError(f"{flag} is for --agent", hint=f"orchestr doctor --agent NAME {flag}")
         features = [session.parse_target(a).feature for a in args] or list(session.specs.features)
         found: dict[str, Diagnostic] = {}
         for problem in session.specs.problems:

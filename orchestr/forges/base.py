@@ -12,7 +12,7 @@ because "none" makes us open a second pull request.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -114,6 +114,11 @@ class RepoRef:
     def base_remote(self) -> str:
         """The remote where bases and pull requests are."""
         return self.upstream or self.remote
+
+
+def at_upstream(repo: RepoRef) -> RepoRef:
+    """The repository that a fork's pull requests are opened in."""
+    return replace(repo, remote=repo.base_remote, url=None, upstream=None)
 
 
 class ForgeError(OrchestrError):

@@ -26,13 +26,17 @@ _HOSTED = re.compile(
     rf"https?://(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/(?P<repository>{_NAME}/{_NAME})"
     r"/pull/(?P<number>[1-9]\d{0,9})/?"
 )
+_GITLAB = re.compile(
+    rf"https?://(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/(?P<repository>{_NAME}(?:/{_NAME})+)"
+    r"/-/merge_requests/(?P<number>[1-9]\d{0,9})/?"
+)
 _LOCAL = re.compile(rf"local://(?P<repository>{_NAME})/pull/(?P<number>[1-9]\d{{0,9}})")
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequestAddress:
-    """What an address says. ``repository`` is `OWNER/NAME`, of the local forge `NAME`; ``host`` is
-    empty there."""
+    """What an address says. ``repository`` is `OWNER/NAME`, at a GitLab with sub-groups, of the
+    local forge `NAME`; ``host`` is empty there."""
 
     url: str
     host: str
@@ -41,13 +45,14 @@ class PullRequestAddress:
 
     @property
     def ref(self) -> str:
-        """The ref at the origin that both forges keep of its head."""
-        return f"refs/pull/{self.number}/head"
+        """The ref at the origin that its forge keeps of its head."""
+        folder = "merge-requests" if "/-/merge_requests/" in self.url else "pull"
+        return f"refs/{folder}/{self.number}/head"
 
 
 def parse_address(url: str) -> PullRequestAddress | None:
     """The parts of a pull request's address; None for any other text."""
-    match = _HOSTED.fullmatch(url) or _LOCAL.fullmatch(url)
+    match = _HOSTED.fullmatch(url) or _GITLAB.fullmatch(url) or _LOCAL.fullmatch(url)
     if match is None:
         return None
     named = match.groupdict()

@@ -9,15 +9,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from orchestr.forges.base import ApiUsage, RepoRef, WaitListener
+from orchestr.forges.base import ApiUsage, RepoRef, WaitListener, at_upstream
 from orchestr.forges.github_api import GitHubApi
 from orchestr.forges.github_remote import RepoSlug, read_repo_slug
 from orchestr.forges.rate_limit import PATIENCE
-
-
-def at_upstream(repo: RepoRef) -> RepoRef:
-    """The repository that a fork's pull requests are opened in."""
-    return replace(repo, remote=repo.base_remote, url=None, upstream=None)
 
 
 class GitHubBase:

@@ -125,8 +125,11 @@ def read_repo_slug(ref: RepoRef) -> RepoSlug:
 
 
 def resolve_ssh_host(host: str) -> str:
-    """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name."""
-    if "." in host or ":" in host:
+    """``git@work:o/r`` with ``Host work`` in the ssh config: the real host's name; also of an alias
+    like ``github.com-work``, which no host can be called."""
+    last = host.rpartition(".")[2]
+    is_alias = "." not in host or ("-" in last and not last.startswith("xn--"))
+    if ":" in host or not is_alias:
         return host
     try:
         done = run_command(

@@ -31,15 +31,17 @@ from orchestr.forges.base import (
     PullRequest,
     RepoRef,
 )
-from orchestr.forges.gitlab_api import RequestMissing, RequestRefused, quote_name, unreadable_error
+from orchestr.forges.gitlab_api import quote_name, unreadable_error
 from orchestr.forges.gitlab_dress import GitLabDressing
 from orchestr.forges.gitlab_follow import GitLabFollowing
 from orchestr.forges.gitlab_issues import GitLabIssues
 from orchestr.forges.gitlab_login import explain_login
 from orchestr.forges.gitlab_merge import GitLabMerging
+from orchestr.forges.gitlab_protection import GitLabProtection
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.query_batcher import Found, QueryBatcher
 from orchestr.forges.rate_limit import OutcomeUnknown
+from orchestr.forges.rest_answers import RequestMissing, RequestRefused
 
 BRANCHES = 100  # branches in one query
 PAGES = 50  # of merge requests in one question
@@ -48,7 +50,7 @@ DEVELOPER = 30  # the access level that may open merge requests
 _EXISTS = re.compile(r"open merge request already exists", re.IGNORECASE)
 
 
-class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabIssues):
+class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtection, GitLabIssues):
     """The forge; how it is made says `GitLabBase`."""
 
     kind = "gitlab"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,24 +23,18 @@ from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
 from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.rest_answers import (
+    ApiAnswer,
+    RequestMissing,
+    RequestRefused,
+    read_wait_seconds,
+)
 from orchestr.process.run import redact, secret_values
 
 TIMEOUT = 60.0  # s for one request; GitLab gives up on a query after 30 s
 PAGE = 100  # rows of a page, GitLab's most
 PAGES = 50  # of one list; more is not believed
 _COMPLEX = re.compile(r"complexity of \d+, which exceeds max complexity", re.IGNORECASE)
-
-
-class RequestRefused(ForgeError):
-    """The host understood and said no: ``status``."""
-
-    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-
-
-class RequestMissing(RequestRefused):
-    """The host does not know it, or does not show it to this login (404)."""
 
 
 class QueryTooComplex(ForgeError):
@@ -228,28 +221,6 @@ class GitLabApi:
             raise Retry("the answer holds no data")
 
 
-@dataclass(frozen=True, slots=True)
-class ApiAnswer:
-    """Status, headers (lower case), and the body: as a value if it is JSON, and as text."""
-
-    status: int
-    headers: Mapping[str, str]
-    value: Any
-    text: str = ""
-
-    @property
-    def message(self) -> str:
-        """The host's words: one text, a list of them, or lists by field."""
-        body = self.value if isinstance(self.value, dict) else {}
-        said = body.get("message") or body.get("error_description") or body.get("error")
-        if isinstance(said, dict):
-            said = [f"{key} {', '.join(map(str, words)) if isinstance(words, list) else words}"
-                    for key, words in said.items()]  # fmt: skip
-        if isinstance(said, list):
-            said = "; ".join(map(str, said))
-        return str(said) if said else f"HTTP {self.status}"
-
-
 class _Client:
     """python-gitlab at one address, for one thread at a time: the lane of its host sees to that."""
 
@@ -308,18 +279,6 @@ class _Client:
             )
         never = isinstance(error, self._never_sent) or "NewConnectionError" in said
         return Retry(said, done=not never)
-
-
-def read_wait_seconds(headers: Mapping[str, str]) -> float:
-    """The seconds that an answer asks to wait: ``Retry-After``, or until its quota is new; where it
-    says neither a minute, the time that GitLab counts in."""
-    given = headers.get("retry-after", "")
-    if given.isdigit():
-        return float(given)
-    reset = headers.get("ratelimit-reset", "")
-    if reset.isdigit():
-        return max(0.0, int(reset) - time.time()) + 1
-    return 60.0
 
 
 def unreadable_error(project: ProjectPath, error: Exception) -> ForgeError:

@@ -47,7 +47,9 @@ class GitLabDressing(GitLabBase):
             after = self.api.send_rest_request(
                 project, "put", self.row_path(project, number), changes
             )
-            refused += _list_passed_over(after, dressing, changes)
+            named = {line.partition(":")[0] for line in refused}
+            missing = _list_passed_over(after, dressing, changes)
+            refused += [line for line in missing if line.partition(":")[0] not in named]
         return refused
 
     def mark_ready(self, repo: RepoRef, number: int) -> PullRequest:

@@ -47,6 +47,7 @@ _TALK = """
 _PIPELINE = f"id status jobs(retried: false, first: 100) {{ {_JOBS} }}"
 _PULLS = f"{query.PULL} labels {{ nodes {{ title }} }} headPipeline {{ {_PIPELINE} }}"
 _BASE = f"lastCommit {{ sha pipelines(first: 1) {{ nodes {{ {_PIPELINE} }} }} }}"
+_RULE = "onlyAllowMergeIfPipelineSucceeds"
 MORE_TALK = f"""\
 query($path: ID!, $iids: [String!], $after: String) {{
   project(fullPath: $path) {{
@@ -104,20 +105,23 @@ def build_query(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     if trees:
         parts.append(f"repository {{ {' '.join(trees)} }}")
     inner = " ".join(parts)
-    text = f"query({', '.join(declared)}) {{ project(fullPath: $path) {{ id {inner} }} }}"
+    text = f"query({', '.join(declared)}) {{ project(fullPath: $path) {{ {_RULE} {inner} }} }}"
     return text, variables
 
 
 @dataclass(slots=True)
 class Answers:
-    """What GitLab said about one project: nodes by number, bases by name."""
+    """What GitLab said about one project: nodes by number, bases by name, whether a pipeline has to
+    be green."""
 
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     bases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    wants_green: bool = False
 
     def read(self, wanted: Wanted, data: Mapping[str, Any]) -> None:
         """Add an answer. Raises KeyError, TypeError, ValueError when it is not well-formed."""
         project = data["project"]
+        self.wants_green = bool(project.get(_RULE))
         for node in (project.get("mergeRequests") or {}).get("nodes") or ():
             self.pulls.setdefault(int(node["iid"]), {}).update(node)
         for n, base in enumerate(wanted.bases):
@@ -131,6 +135,8 @@ def make_facts(
     base: Mapping[str, Any],
     me: str,
     closed_by: str = "",
+    *,
+    wants_green: bool = False,
 ) -> PullRequestFacts:
     """The facts of one pull request. Raises KeyError, TypeError, ValueError."""
     pr = query.pull_request_from_graphql(node)
@@ -144,7 +150,7 @@ def make_facts(
         node_id=str(node["id"]),
         mergeability=read_mergeability(node),
         labels=tuple(str(label["title"]) for label in node["labels"]["nodes"]),
-        checks=read_checks(project, node.get("headPipeline")),
+        checks=read_checks(project, node.get("headPipeline"), wants_green=wants_green),
         threads=tuple(_read_threads(discussions, me)),
         reviews=tuple(_read_reviews(node, discussions, me)),
         base_sha=str(base.get("sha") or ""),
@@ -164,7 +170,9 @@ def read_mergeability(node: Mapping[str, Any]) -> Mergeability:
     return Mergeability.BEHIND if status == "NEED_REBASE" else Mergeability.CLEAN
 
 
-def read_checks(project: ProjectPath, pipeline: Mapping[str, Any] | None) -> tuple[CiCheck, ...]:
+def read_checks(
+    project: ProjectPath, pipeline: Mapping[str, Any] | None, *, wants_green: bool = False
+) -> tuple[CiCheck, ...]:
     """The jobs and external statuses of a pipeline, but for our own status. One that may fail is
     green, whatever it came to; one that waits for a person and may be left out, too."""
     if pipeline is None:
@@ -182,6 +190,7 @@ def read_checks(project: ProjectPath, pipeline: Mapping[str, Any] | None) -> tup
                 state=_read_job_state(job),
                 url=f"{address.scheme}://{address.netloc}{path}" if path else "",
                 id=f"job/{number}" if kind == "Ci::Build" else "",
+                is_required=wants_green and not job.get("allowFailure"),
             )
         )
     return tuple(found)

@@ -24,12 +24,7 @@ from orchestr.forges.followed import (
     StatusState,
     Thread,
 )
-from orchestr.forges.gitlab_api import (
-    QueryTooComplex,
-    RequestMissing,
-    RequestRefused,
-    unreadable_error,
-)
+from orchestr.forges.gitlab_api import QueryTooComplex, unreadable_error
 from orchestr.forges.gitlab_base import GitLabBase
 from orchestr.forges.gitlab_facts import (
     MORE_JOBS,
@@ -43,6 +38,7 @@ from orchestr.forges.gitlab_facts import (
 )
 from orchestr.forges.gitlab_query import guard_commands, unguard_commands
 from orchestr.forges.gitlab_remote import ProjectPath
+from orchestr.forges.rest_answers import RequestMissing, RequestRefused
 
 PULLS = 50  # merge requests in one query
 STATUS_LIMIT = 140  # letters of a commit status
@@ -97,7 +93,10 @@ class GitLabFollowing(GitLabBase):
                 with self._mutex:
                     self._bases[project, number] = base
                 closed_by = self._find_closer(project, number, node)
-                facts[number] = make_facts(project, node, answers.bases[base], me, closed_by)
+                facts[number] = make_facts(
+                    project, node, answers.bases[base], me, closed_by,
+                    wants_green=answers.wants_green,
+                )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise unreadable_error(project, error) from error
         return facts

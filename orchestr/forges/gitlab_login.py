@@ -1,6 +1,6 @@
 """The token for a GitLab: from the environment, or from the settings of GitLab's client `glab`.
 
-It is read when the first request needs it, lives in this process only, and is shown to nobody:
+It is read when the first request needs it, lives in this process only, and is not shown:
 agents get an environment without it (`orchestr.agents.environment`), the settings of glab are
 hidden from them (`orchestr.sandbox.places`), and what is printed hides it.
 

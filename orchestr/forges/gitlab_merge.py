@@ -20,10 +20,10 @@ from orchestr.forges.base import (
     PullRequest,
     RepoRef,
 )
-from orchestr.forges.gitlab_api import RequestRefused
 from orchestr.forges.gitlab_base import GitLabBase
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.rate_limit import OutcomeUnknown, wait_or_stop
+from orchestr.forges.rest_answers import RequestRefused
 
 LOOKS = 120  # at a merge request that GitLab is not ready to judge, or is merging
 PAUSE = 1.0  # s between two of them
@@ -73,7 +73,10 @@ class GitLabMerging(GitLabBase):
         train = f"{project.api}/merge_trains/merge_requests/{number}"
         try:
             self.api.send_rest_request(
-                project, "post", train, {"sha": sha, "when_pipeline_succeeds": True}
+                project,
+                "post",
+                train,
+                {"sha": sha, "auto_merge": True, "when_pipeline_succeeds": True},
             )
         except RequestRefused as error:
             if error.status not in _NO_TRAIN:

@@ -81,8 +81,8 @@ def wait_or_stop(seconds: float, stop: threading.Event | None) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is a development server here, with no limits to respect: `github.localhost`,
-    `localhost:3000`, `127.0.0.1:8080`."""
+    """Whether a host is a development server here, with no limits to respect: `localhost:3000`,
+    `127.0.0.1:8080`, a name below ``.localhost``."""
     name = host.partition(":")[0]
     return name in ("localhost", "127.0.0.1") or name.endswith(".localhost")
 

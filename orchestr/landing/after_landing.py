@@ -154,6 +154,20 @@ def commit_target_merge(
     phases on that. Returns the new head, None when the branch must not be touched. Raises what the
     phases raise.
     """
+    new = move_to_target_merge(ctx, target, parents, merged, warn)
+    if new is not None:
+        perform_open_phases(ctx, list_phases_after_update(ctx))
+    return new
+
+
+def move_to_target_merge(
+    ctx: CellContext,
+    target: str,
+    parents: tuple[CommitId, CommitId],
+    merged: LadderMerge,
+    warn: Warn,
+) -> CommitId | None:
+    """`commit_target_merge` without the phases: a run does them."""
     repo, (old, tip) = ctx.repo, parents
     done = ImplementRecord.read(ctx.dir)
     if done is None or done.head != old or merged.tree is None:
@@ -168,7 +182,6 @@ def commit_target_merge(
     published = HeadRecord.read(ctx.dir)
     lands = published.head if published is not None else None
     replace(done, head=new, tree=merged.tree, lands=lands).write(ctx.dir)
-    perform_open_phases(ctx, list_phases_after_update(ctx))
     return new
 
 

@@ -36,8 +36,10 @@ def hold_unready(session: LandingSession, offers: Sequence[Offered]) -> list[Off
             session.warn(f"{look.url} has red checks that are not required: {names}")
         unmet = _filter_unmet(session, offer.change.key, look.unmet if look is not None else ())
         hard = [one for one in unmet if not (one.is_pending and session.wait)]
-        if hard:
-            offer = replace(offer, change=replace(offer.change, hold=describe_unmet(hard)))
+        if look is not None and hard:
+            offer = replace(
+                offer, change=replace(offer.change, hold=describe_unmet(look.url, hard))
+            )
         found.append(offer)
     return found
 
@@ -72,7 +74,7 @@ def intend_landing(
             return LandIntended(spec, commit)
         if hard or time.monotonic() >= end:
             key = hard[0] if hard else next(iter(left))
-            return Parked(key, Trouble.RED, describe_unmet(left[key]))
+            return Parked(key, Trouble.RED, describe_unmet(looks[key].url, left[key]))
         if session.runs[0].stop.wait(pause):
             raise Interrupted("stopped; the same command goes on")
         pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -16,7 +16,7 @@ from orchestr.forges.followed import CheckState, CiCheck, PullRequestFacts, Verd
 from orchestr.forges.protection import BranchRules
 from orchestr.landing.codeowners import OwnerLine, list_unapproved_paths
 
-FORGE_WANTS = "the forge is not done with it"  # how the reason of a held change begins
+FORGE_WANTS = "the forge is not done with"  # how the reason of a held change begins
 
 
 class Requirement(StrEnum):
@@ -158,6 +158,6 @@ def _find_missing_owners(
     ]
 
 
-def describe_unmet(unmet: Collection[Unmet]) -> str:
-    """What is missing, in one line that can stand as the reason of a change."""
-    return f"{FORGE_WANTS}: " + "; ".join(f"{one.requirement}: {one.text}" for one in unmet)
+def describe_unmet(url: str, unmet: Collection[Unmet]) -> str:
+    """What a pull request lacks, in one line that can stand as the reason of a change."""
+    return f"{FORGE_WANTS} {url}: " + "; ".join(f"{one.requirement}: {one.text}" for one in unmet)

@@ -20,6 +20,7 @@ from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.errors import ExitCode, OrchestrError, Unavailable
+from orchestr.landing.squashed_upstreams import take_in_squashed_upstreams
 from orchestr.plan.dag import CellForecast, ForecastOutcome
 from orchestr.process.back_off import try_until_available
 from orchestr.process.lease import Lease, LeaseRecord, break_lease, read_lease
@@ -239,6 +240,7 @@ def begin_run(goals: Sequence[FeatureGoals], params: Any) -> None:
         if params["force"] or params["fresh"]:
             forget_forced_cells(goal, fresh=bool(params["fresh"]))
         observe_pull_requests(run)
+        take_in_squashed_upstreams(run)
 
 
 def link_published(goals: Sequence[FeatureGoals], *, ended_well: bool) -> None:

@@ -50,8 +50,8 @@ def _next_steps(
     shown = display_path(run.layout.forge_dir, run.layout.root)
     forge, repos = run.settings.forge.kind, {cell.repo for cell in run.feature.cells}
     kinds = dict.fromkeys(run.settings.repo_settings(name).forge or forge for name in repos)
-    told = dict.fromkeys(FORGE_KINDS.load(kind).where for kind in kinds or (forge,))
-    where = "\n".join(told).format(forge_dir=shown)
+    places = dict.fromkeys(FORGE_KINDS.load(kind).where for kind in kinds or (forge,))
+    where = "\n".join(places).format(forge_dir=shown)
     links = [
         status.pull_request(cell)
         for goal, status in zip(goals, found, strict=True)

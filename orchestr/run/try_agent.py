@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestr.agents import make_agent
 from orchestr.agents.catalogue import suggest_install
+from orchestr.conformance.connect import FAKE_KEY
 from orchestr.conformance.house import TRIAL_SECONDS
 from orchestr.conformance.perform import Finding
 from orchestr.conformance.promises import list_trials
@@ -36,7 +37,7 @@ UNSEEN = "what passes by the proxy is not seen: bubblewrap cannot make a network
 SEALED = "no network: in a namespace of its own"
 
 
-def read_request(session: Session, name: str) -> tuple[Request, str | None]:
+def read_request(session: Session, name: str, endpoint: str = "") -> tuple[Request, str | None]:
     """What to try with `[agents.NAME]`, and its version. Raises UsageError when there is no such
     agent, or none that can be started."""
     agents = session.settings.agents
@@ -51,14 +52,18 @@ def read_request(session: Session, name: str) -> tuple[Request, str | None]:
         raise UsageError(f"agent {name}: {why}", hint=suggest_install(agents[name]))
     raw = read_raw_settings(session.root, os.environ)["agents"][name]
     path = raw.get("env", {}).get("PATH") or os.environ.get("PATH", os.defpath)
-    return Request(name, strip_table(raw, session.root), path), agent.program_version()
+    return Request(
+        name, strip_table(raw, session.root), path, endpoint=endpoint
+    ), agent.program_version()
 
 
 def strip_table(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """An agent's table without what is the user's own, with absolute paths of its files."""
+    """An agent's table without what is the user's own, with absolute paths of its files. A key
+    that it is passed becomes a fake one."""
     table = {key: value for key, value in raw.items() if key not in OWN}
     env = table.pop("env", {})
-    table["env"] = {k: v for k, v in env.items() if not is_secret_name(k)}
+    fake = {name: FAKE_KEY for name in raw.get("pass_env", ()) if is_secret_name(name)}
+    table["env"] = {k: FAKE_KEY if is_secret_name(k) else v for k, v in env.items()} | fake
     if "run" in table:
         table["run"] = [str(root / w) if (root / w).is_file() else w for w in table["run"]]
     program = table.get("program", "")
@@ -76,9 +81,10 @@ def describe_trials(request: Request) -> str:
     trials = list_trials(tried)
     runs = sum(2 if trial.stop else 1 for trial in trials)
     return (
-        f"Tries {len(tried)} promises of agent {request.name} in {runs} runs of temporary "
-        f"workspaces, with a scripted model on 127.0.0.1, a home of its own and a fake key: none "
-        f"of your logins, nothing is paid. A few minutes, {int(runs * TRIAL_SECONDS / 60)} at most."
+        f"Tries what agent {request.name} keeps (promises: {len(tried)}, runs: {runs}) in "
+        f"temporary workspaces, with a scripted model on 127.0.0.1, a home of its own "
+        "and a fake key: none of your logins, nothing is paid. A few minutes, "
+        f"{int(runs * TRIAL_SECONDS / 60)} at most."
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -65,14 +65,16 @@ class RepoEntry:
 class Surroundings:
     """What the workspace is made for. Without ``repos`` the example has a playground of its own.
 
-    ``agents`` are kinds of agents that are installed, the default first; ``github`` says that pull
-    requests can be opened there, ``github_why_not`` what lacks where a remote is there.
+    ``agents`` are agents that are installed, the default first: names of kinds, and those of
+    ``acp_commands``, the commands of agents that speak ACP. ``github`` says that pull requests can
+    be opened there, ``github_why_not`` what lacks where a remote is there.
     """
 
     repos: tuple[RepoEntry, ...] = ()
     agents: tuple[str, ...] = ()
     github: bool = False
     github_why_not: str = ""
+    acp_commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 NOTHING = Surroundings()
@@ -146,7 +148,7 @@ def _read_template(name: str) -> str:
 
 
 def _settings_text(found: Surroundings) -> str:
-    agents = "\n".join(map(_agent_text, found.agents))
+    agents = "\n".join(_agent_text(name, found.acp_commands.get(name)) for name in found.agents)
     default = found.agents[0] if found.agents else "demo"
     repos = "\n".join(map(repo_table, found.repos)) or _read_template("playground.toml")
     text = _read_template("orchestr.toml")
@@ -179,8 +181,10 @@ def repo_table(repo: RepoEntry) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _agent_text(kind: str) -> str:
-    return f'[agents.{kind}]\nkind = "{kind}"\n'
+def _agent_text(name: str, acp_command: tuple[str, ...] | None) -> str:
+    if acp_command is None:
+        return f'[agents.{name}]\nkind = "{name}"\n'
+    return f'[agents.{name}]\nkind = "acp"\nrun = {json.dumps(list(acp_command))}\n'
 
 
 def _forge_text(found: Surroundings) -> str:

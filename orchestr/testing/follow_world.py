@@ -45,6 +45,7 @@ class FollowWorld(World):
 
     forge: FollowedForge
     reviews_have_words = True  # False: the words of a review are a general comment beside it
+    questions_each = 0  # more questions a pull request and a base, where lists cannot be joined
     checks_name_places = True  # False: no check of this forge names places by itself
 
     @abstractmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,30 @@ def test_a_package_that_cannot_be_imported_is_named(
     helped = toys.run("help", code=0).stdout
     assert "orchestr plan" in helped
     assert "the verb 'toycells' (orchestr_toy.toycells:Toycells) cannot be loaded" in helped
+
+
+BOX = Path(__file__).parents[1] / "data" / "forge_package"
+
+
+@pytest.mark.slow
+def test_a_forge_of_another_package_keeps_the_contract_and_serves_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole package: its own tests run the contract, a workspace uses it by its name."""
+    source = shutil.copytree(BOX, tmp_path / "box")
+    installed = install(source, tmp_path / "installed")
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
+         "-rs", "--rootdir", str(source), str(source / "test_box.py")],
+        cwd=source, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"\d\d passed, \d+ skipped", done.stdout)
+    assert "the forge box is no ClosingForge" in done.stdout
+
+    ws = Workspace.make(tmp_path / "ws", cells={"a": {}}, settings={"forge": {"kind": "box"}})
+    said = both(ws.run("run", "demo", code=0))
+    assert "the pull requests are in .orchestr/box/pulls.json" in said
+    (pull,) = json.loads((ws.root / ".orchestr/box/pulls.json").read_text())["app"]
+    assert (pull["url"], pull["state"]) == ("box://app/1", "open")

@@ -65,6 +65,8 @@ def test_a_remote_of_another_name(tmp_path: Path) -> None:
     assert "has no remote company to push to" in refused.stderr
     git(clone, "remote", "rename", "origin", "company")
     house.run("run", FEATURE, code=0)
+    said = house.run("doctor", code=0).stdout
+    assert f"remote     app: company ({house.repos / 'app.git'})" in said
     house.run("land", FEATURE, code=0)
     assert git(clone, "for-each-ref", "--format=%(refname)", "refs/orchestr/base") == (
         "refs/orchestr/base/company/main"
@@ -90,4 +92,26 @@ def test_a_base_that_a_person_chose_at_the_forge_stays(tmp_path: Path) -> None:
     house.github.fail(401, 9)
     said = house.run("run", "--force", FEATURE, code=1)
     assert f"gh auth login --hostname {HOST}" in said.stderr  # the forge's own hint
+    house.end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GH is None, reason=NO_GH)
+def test_what_a_person_squashed_below_is_not_shown_twice(tmp_path: Path) -> None:
+    house = GitHubHouse.at_github(tmp_path / "w", STACK, repos=("app",))
+    house.run("run", FEATURE, code=0)
+    low = next(p for p in house.prs().values() if p["head"].endswith("low"))
+    high = next(p for p in house.prs().values() if p["head"].endswith("high"))
+    house.github.merge("o/app", low["number"], {"merge_method": "squash"})
+    killed = house.crash("journal:after#land.update", "run", FEATURE)
+    assert killed.returncode == -9  # the merge is announced, and the branch still where it was
+    house.run("run", FEATURE, code=0)
+    bare, book = house.repos / "app.git", house.book()
+    assert house.github.pull(high["number"])["base"] == "main"
+    shown = git(bare, "diff", "--name-only", f"main...{high['head']}").split()
+    assert shown == ["high.txt"]
+    head = git(bare, "rev-parse", high["head"])
+    house.run("run", FEATURE, code=0)
+    assert git(bare, "rev-parse", high["head"]) == head and house.book() == book
+    house.run("land", FEATURE, "--yes", code=0)
     house.end()

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from orchestr.commands.base.survey import survey_folder
+from orchestr.settings.new_workspace import RepoEntry, repo_table
 from tests.conftest import MakeRepo, git, without_our_variables, write
 from tests.fork_server import run_process
 
@@ -88,6 +90,15 @@ def test_the_example_runs_in_the_repositories_beside_it(src: Path) -> None:
     ]  # fmt: skip
     again = init(src / "ws")
     assert "kept orchestr.toml" in again and "is not in orchestr.toml" not in again
+
+
+def test_a_single_remote_of_another_name_is_found(src: Path) -> None:
+    git(src / "beta", "remote", "rename", "origin", "company")
+    found = {repo.name: repo for repo in survey_folder(src / "ws").found.repos}
+    assert (found["alpha"].remote, found["beta"].remote) == ("", "company")
+    assert found["beta"].unpublished == ""
+    entry = RepoEntry("x", "../x", remote="fork", upstream="theirs")
+    assert 'remote = "fork"\nupstream = "theirs"\n' in repo_table(entry)
 
 
 @pytest.mark.slow

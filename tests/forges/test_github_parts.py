@@ -30,12 +30,32 @@ from orchestr.forges.github_query import (
     build_branches_query,
     build_rights_query,
 )
-from orchestr.forges.github_remote import RepoSlug, parse_remote_url
+from orchestr.forges.github_remote import RepoSlug, parse_remote_url, resolve_ssh_host
 from orchestr.forges.github_said import GENERAL, IN_THREAD
 from orchestr.forges.rate_limit import RequestPacer, Retry
 
 EXCERPT = Path(__file__).parent / "github_stub" / "schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("work", "ghe.corp.example"),
+        ("github.com-work", "ghe.corp.example"),  # no host is called so, many aliases are
+        ("git.corp.xn--p1ai", "git.corp.xn--p1ai"),
+        ("github.com", "github.com"),
+        ("ghe.corp.example:8443", "ghe.corp.example:8443"),
+    ],
+)
+def test_the_host_behind_an_alias_of_ssh(
+    host: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho user git\necho hostname ghe.corp.example\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert resolve_ssh_host(host) == found
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,8 @@ def test_a_locked_branch_and_an_answer_with_gaps() -> None:
     gaps = replace(FACTS, is_complete=False)
     assert unmet(gaps) == []  # nothing is wanted, so nothing is missed
     assert "pending" in unmet(gaps, BranchRules(conversations=True))[0]
-    text = describe_unmet(find_unmet(checks(a=RED), "main", BranchRules(("a",))))
-    assert text == "the forge is not done with it: checks: red: CI / a"
+    text = describe_unmet("URL", find_unmet(checks(a=RED), "main", BranchRules(("a",))))
+    assert text == "the forge is not done with URL: checks: red: CI / a"
 
 
 def test_both_kinds_of_protection_are_read_as_one() -> None:

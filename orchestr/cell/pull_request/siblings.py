@@ -50,11 +50,16 @@ def select_trusted(
 ) -> tuple[list[PullRequestAddress], list[str]]:
     """The addresses of the owner whose CI this is, and the others. Pure.
 
-    Whoever can open a pull request writes its body. On GitHub Actions (`GITHUB_REPOSITORY`) only
-    repositories of the same host and owner count, so that a body brings in no code of strangers.
+    Whoever can open a pull request writes its body. On GitHub Actions (`GITHUB_REPOSITORY`) and in
+    GitLab's CI (`CI_PROJECT_PATH`) only repositories of the same host and owner (of the same
+    top-level group) count, so that a body brings in no code of strangers.
     """
-    owner, slash, _ = environ.get("GITHUB_REPOSITORY", "").partition("/")
-    server = environ.get("GITHUB_SERVER_URL", "https://github.com").partition("://")[2]
+    project, server = environ.get("GITHUB_REPOSITORY", ""), "https://github.com"
+    server = environ.get("GITHUB_SERVER_URL", server)
+    if environ.get("GITLAB_CI") and environ.get("CI_PROJECT_PATH"):
+        project, server = environ["CI_PROJECT_PATH"], environ.get("CI_SERVER_URL", "")
+    owner, slash, _ = project.partition("/")
+    server = server.partition("://")[2]
     kept: list[PullRequestAddress] = []
     strangers: list[str] = []
     for address in addresses:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestr.agents.base import AgentLaunch
 from orchestr.agents.config_servers import list_config_servers
+from orchestr.agents.own_servers import list_own_servers
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.worktree.loose_branches import unpack_sibling_branches
 from orchestr.checks.base import CommandWall
@@ -26,7 +27,6 @@ from orchestr.sandbox.choose import ChosenSandbox, SandboxKind, choose_sandbox
 from orchestr.sandbox.config_copies import list_login_copies
 from orchestr.sandbox.enclose import enclose_command
 from orchestr.sandbox.hosts import (
-    AGENT_HOSTS,
     PACKAGE_HOSTS,
     read_base_url_rules,
     read_package_url_rules,
@@ -44,7 +44,6 @@ from orchestr.settings.records import AgentSettings
 from orchestr.supervisor.protocol import LOCK
 
 _GIT_ALONE = re.compile(r"\s*git (?:submodule|lfs)(?: [\w./=@-]+)*\s*")
-COMMAND = "command"  # the kind of agent that may be any program
 # git's own record of resolved conflicts is the user's; it is not an agent's to add to.
 GIT_SETTINGS = {"rerere.enabled": "false"}
 
@@ -219,14 +218,12 @@ def plan_agent_network(
 ) -> NetworkPlan:
     """Its own servers, package managers, and what the settings add; never the forge.
 
-    ``servers`` are rules for those that its own settings name. Of a program of any kind it is not
-    known which servers are its own: it may reach those of every kind.
+    ``servers`` are rules for those that its own settings name.
     """
     setting = f"[agents.{agent.name}] network"
     if agent.network is not None and (not agent.network or "all" in agent.network):
         return NetworkPlan(agent.network, setting=setting)
-    kinds = (agent.kind,) if agent.kind in AGENT_HOSTS and agent.kind != COMMAND else AGENT_HOSTS
-    known = [*(host for kind in kinds for host in AGENT_HOSTS[kind]),
+    known = [*list_own_servers(agent),
              *(host for hosts in PACKAGE_HOSTS.values() for host in hosts),
              *read_base_url_rules(env), *read_package_url_rules(env), *servers]  # fmt: skip
     return NetworkPlan(

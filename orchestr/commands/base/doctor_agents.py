@@ -14,9 +14,9 @@ from orchestr.state.layout import AGENTS_LOCK
 from orchestr.views.terminal.output import print_stderr, write_stdout
 
 
-def print_agent_trial(session: Session, name: str, *, as_json: bool) -> int:
+def print_agent_trial(session: Session, name: str, endpoint: str = "", *, as_json: bool) -> int:
     """Try the agent and print what was found. Exit 1 when a promise is not kept."""
-    request, version = read_request(session, name)
+    request, version = read_request(session, name, endpoint)
     print_stderr(describe_trials(request))
 
     def show(finding: Finding) -> None:
@@ -31,8 +31,8 @@ def print_agent_trial(session: Session, name: str, *, as_json: bool) -> int:
         write_stdout(json.dumps(value, indent=2) + "\n")
     else:
         write_stdout(
-            f"{value['kept']} kept, {value['not_kept']} not, {value['untried']} cannot be tried "
-            f"({network})\n"
+            f"{value['kept']} kept, {value['not_kept']} not, {value['untried']} cannot be tried; "
+            f"{network}\n"
         )
     return 1 if value["not_kept"] else 0
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestr.agents.catalogue import list_suggested
 from orchestr.checks.detect import CheckProposal, detect_checks, proposal_as_toml
 from orchestr.checks.missing_program import list_first_programs
 from orchestr.errors import OrchestrError
@@ -25,7 +26,6 @@ from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO_REMOTE
 from orchestr.process.redaction import redact
 from orchestr.run.workspace import find_git_root
-from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.new_workspace import PLAYGROUND, CheckEntry, RepoEntry, Surroundings
 from orchestr.settings.remotes import ORIGIN
 from orchestr.spec.field_types import BadValue, check_repo_name
@@ -91,10 +91,11 @@ def survey_folder(folder: Path) -> Survey:
         )
         for name, clone in chosen.items()
     )
-    agents = tuple(
-        name for name in AGENT_KINDS.own_names if name != "command" and shutil.which(name)
-    )
-    found = Surroundings(repos, agents, github, why_not)
+    agents = [known for known in list_suggested() if shutil.which(known.program)]
+    found = Surroundings(
+        repos, tuple(known.name for known in agents), github, why_not,
+        {known.name: known.run for known in agents if known.kind == "acp"},
+    )  # fmt: skip
     return Survey(found, tuple(passed), len(clones) - len(chosen))
 
 

@@ -60,7 +60,8 @@ class GraphDoor(RestDoor):
         def pipeline(_info: Any, id: str) -> Value | None:
             return self._graph_pipeline(slug, id.rsplit("/", 1)[-1])
 
-        return {"id": f"gid://gitlab/Project/{len(slug)}", "mergeRequests": pulls,
+        return {"id": f"gid://gitlab/Project/{len(slug)}",
+                "onlyAllowMergeIfPipelineSucceeds": self.wants_green, "mergeRequests": pulls,
                 "repository": {"tree": tree}, "pipeline": pipeline}  # fmt: skip
 
     def _graph_pull(self, slug: str, pull: Row) -> Value:

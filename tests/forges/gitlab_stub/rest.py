@@ -73,6 +73,7 @@ class RestDoor(GitLabState):
         rights = {"project_access": {"access_level": self.access_level}, "group_access": None}
         return 200, {"path_with_namespace": slug, "merge_method": self.merge_method,
                      "squash_option": self.squash_option, "permissions": rights,
+                     "only_allow_merge_if_all_discussions_are_resolved": self.wants_resolved,
                      "archived": False}  # fmt: skip
 
     def _branch(self, slug: str, name: str, _: Any) -> Answer:

@@ -1,0 +1,271 @@
+"""Asking a Forgejo or Gitea: its REST API by httpx, and what each failure means.
+
+Owns the connection to each host, its login, pages of lists, and whether a failure is worth another
+try (`Retry`, dealt with by `orchestr.forges.rate_limit`) or final (`ForgeError` with the command
+that fixes it). Leaves the meaning of an answer to its caller. Redirects are not followed: the
+token would go along.
+
+The invariant: what is not an answer of the host, well-formed and without an error, is an exception.
+Nothing here can be read as "there is none".
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.forgejo_login import ForgejoLogin, LoginPlaces, explain_login, find_login
+from orchestr.forges.forgejo_remote import RepoPath
+from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.rest_answers import (
+    ApiAnswer,
+    RequestMissing,
+    RequestRefused,
+    read_wait_seconds,
+)
+from orchestr.process.run import redact, secret_values
+
+TIMEOUT = 60.0  # s for one request
+PAGES = 400  # of one list; more is not believed
+USUAL_PAGE = 30  # rows, where a host does not say how many it gives
+SCOPES = "the token needs the scopes write:repository, write:issue and read:user"
+
+
+@dataclass(slots=True)
+class ForgejoApi:
+    """The clients, the patience, and the counts of what was asked. For many threads.
+
+    ``kind`` is `forgejo` or `gitea`, ``root`` is `[forge] url`.
+    """
+
+    kind: str = "forgejo"
+    root: str | None = None
+    patience: float = PATIENCE
+    stop: threading.Event | None = None
+    on_wait: WaitListener | None = None
+    usage: ApiUsage = field(default_factory=ApiUsage)
+    _clients: dict[str, _Client] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def send_request(
+        self,
+        repo: RepoPath,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        again: bool = True,
+    ) -> Any:
+        """A request below ``/api/v1``; the body of its answer, None where it has none.
+
+        ``again`` False: not repeated when it may have been carried out already. Raises
+        RequestMissing, RequestRefused, ForgeError, ForgeAway, OutcomeUnknown.
+        """
+        url = f"{repo.root}/api/v1{path}"
+        return self._send(repo, method, url, body, again=again).value
+
+    def read_page(self, repo: RepoPath, path: str, page: int, **query: str) -> list[Any]:
+        """One page of a list. Raises as `send_request`."""
+        size = self.read_page_size(repo)
+        asked = urlencode({**query, "limit": str(size), "page": str(page)})
+        rows = self.send_request(repo, "GET", f"{path}?{asked}")
+        if not isinstance(rows, list):
+            raise unreadable_error(repo, TypeError(type(rows).__name__))
+        return rows
+
+    def list_rows(self, repo: RepoPath, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+        """Every row of a list, page by page. Raises as `send_request`, and ForgeError for a list
+        that does not end."""
+        for page in range(1, PAGES + 1):
+            rows = self.read_page(repo, path, page, **query)
+            yield from rows
+            if len(rows) < self.read_page_size(repo):
+                return
+        raise ForgeError(f"{repo.url} has more of {path} than can be read")
+
+    def fetch_text(self, repo: RepoPath, path: str, *, api: bool = True) -> str:
+        """What is at a path that answers with text. Raises as `send_request`."""
+        url = f"{repo.root}{'/api/v1' if api else ''}{path}"
+        return self._send(repo, "GET", url, None, again=True, is_text=True).text
+
+    def find_login(self, repo: RepoPath) -> ForgejoLogin | None:
+        """The login for a repository's host; asks no network. Raises ForgeError."""
+        return find_login(repo.host, self.places)
+
+    def explain_login(self, repo: RepoPath) -> str:
+        """What to do for a login at a repository's host."""
+        return explain_login(repo.host, self.places)
+
+    @property
+    def places(self) -> LoginPlaces:
+        """Where logins are looked for."""
+        return LoginPlaces(self.kind, self.root, os.environ)
+
+    def read_own_name(self, repo: RepoPath) -> str:
+        """The name of this login at a repository's host, asked once. Raises as a request."""
+        client = self._client_for(repo)
+        if not client.own_name:
+            client.own_name = str(self.send_request(repo, "GET", "/user")["login"])
+        return client.own_name
+
+    def read_page_size(self, repo: RepoPath) -> int:
+        """How many rows the host puts on a page at most, asked once: a page with fewer is the last
+        one. Raises as a request."""
+        client = self._client_for(repo)
+        if not client.page_size:
+            try:
+                row = self.send_request(repo, "GET", "/settings/api")
+                client.page_size = int(row["max_response_items"])
+            except (RequestRefused, KeyError, TypeError, ValueError):
+                client.page_size = USUAL_PAGE
+        return client.page_size
+
+    def hide_secrets(self, text: str) -> str:
+        """What a host says, without secrets."""
+        return redact(text, secret_values(os.environ) | {c.token for c in self._clients.values()})
+
+    # --- one request -------------------------------------------------------------------------
+
+    def _send(
+        self,
+        repo: RepoPath,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        *,
+        again: bool,
+        is_text: bool = False,
+    ) -> ApiAnswer:
+        client = self._client_for(repo)
+
+        def send_once() -> ApiAnswer:
+            self.usage.requests += 1
+            answer = client.send(method, url, body)
+            left = answer.headers.get("x-ratelimit-remaining", "")
+            if left.isdigit():
+                self.usage.remaining = int(left)
+            self._judge(repo, client, answer, url)
+            if answer.value is None and answer.text.strip() and not is_text:
+                raise Retry("the answer is not JSON (a proxy's page?)", done=True)
+            return answer
+
+        lane = pacer_for_host(repo.host, self.patience)
+        return lane.send_with_retries(
+            send_once, writes=method != "GET", again=again, stop=self.stop, on_wait=self.on_wait
+        )
+
+    def _client_for(self, repo: RepoPath) -> _Client:
+        with self._mutex:
+            if repo.root not in self._clients:
+                login = self.find_login(repo)
+                if login is None:
+                    raise ForgeError(
+                        f"there is no login for {repo.host}", hint=self.explain_login(repo)
+                    )
+                self._clients[repo.root] = _Client(login)
+            return self._clients[repo.root]
+
+    def _judge(self, repo: RepoPath, client: _Client, answer: ApiAnswer, url: str) -> None:
+        """Raises for every answer that is no success."""
+        status, host = answer.status, repo.host
+        if 200 <= status < 300:
+            return
+        message = self.hide_secrets(answer.message)
+        if status == 429:
+            raise Retry(message, after=read_wait_seconds(answer.headers))
+        if status >= 500 or status == 408:
+            raise Retry(f"it answers HTTP {status}: {message}", done=True)
+        if 300 <= status < 400:
+            raise ForgeError(
+                f"{repo.url} has moved: {answer.headers.get('location', message)}",
+                hint="git remote set-url origin URL in the clone, with its new name",
+            )
+        if status == 401:
+            raise RequestRefused(
+                status,
+                f"{host} does not accept the login of {client.login.source}: {message}",
+                self.explain_login(repo),
+            )
+        if status == 403:
+            raise RequestRefused(
+                status,
+                f"{host} does not allow it: {message}",
+                f"{SCOPES}, and its user the right to write to {repo}",
+            )
+        if status == 404:
+            path = url.removeprefix(repo.root).partition("?")[0]
+            raise RequestMissing(
+                status,
+                f"{host}: {message} ({path}): it is not there, or the login may not see it",
+                "git remote -v in the clone; orchestr doctor",
+            )
+        if status == 423:
+            raise RequestRefused(status, f"{repo.url} is archived: {message}")
+        raise RequestRefused(status, message)
+
+
+class _Client:
+    """httpx with one login; used by one thread at a time: the lane of its host sees to that."""
+
+    def __init__(self, login: ForgejoLogin) -> None:
+        import httpx  # 100 ms
+
+        self.login = login
+        self.token = login.token
+        self.own_name = ""
+        self.page_size = 0
+        self._httpx = httpx
+        self._http = httpx.Client(
+            headers={
+                "Authorization": f"token {login.token}",
+                "Accept": "application/json, text/plain",
+                "User-Agent": "orchestr",
+            },
+            timeout=TIMEOUT,
+            follow_redirects=False,
+        )
+        weakref.finalize(self, self._http.close)  # a forge has no end of its own
+
+    def send(self, method: str, url: str, body: Mapping[str, Any] | None) -> ApiAnswer:
+        """One request; its answer, whatever its status. Raises Retry, ForgeError."""
+        try:
+            response = self._http.request(method, url, json=body)
+        except (self._httpx.HTTPError, self._httpx.InvalidURL) as error:
+            raise self._no_answer(url, error) from error
+        try:
+            value = response.json()
+        except ValueError:
+            value = None
+        return ApiAnswer(response.status_code, response.headers, value, response.text)
+
+    def _no_answer(self, url: str, error: Exception) -> Exception:
+        said = redact(f"{type(error).__name__}: {error}", {self.token})[:300]
+        if "CERTIFICATE_VERIFY_FAILED" in said:
+            return ForgeError(
+                f"{url.partition('/api/')[0]}: {said}",
+                hint="SSL_CERT_FILE names the certificate of a company's own host",
+            )
+        if isinstance(error, self._httpx.InvalidURL):
+            return ForgeError(f"{url}: {said}", hint="see [forge] url in orchestr.toml")
+        x = self._httpx
+        never = isinstance(error, (x.ConnectError, x.ConnectTimeout, x.ProxyError))
+        return Retry(said, done=not never)
+
+
+def unreadable_error(repo: RepoPath, error: Exception) -> ForgeError:
+    """An answer that is not what the API documents."""
+    return ForgeError(
+        f"{repo.host}: its answer cannot be read ({type(error).__name__}: {error})",
+        hint="is it a Forgejo, or a Gitea of version 1.22 or newer?",
+    )
+
+
+def quote_name(name: str) -> str:
+    """A branch as a part of a path; slashes stay."""
+    return quote(name, safe="/")

@@ -1,0 +1,23 @@
+"""`[forge] kind = "forgejo"`: pull requests by its REST API, see `orchestr.forges.forgejo`."""
+
+from __future__ import annotations
+
+from functools import partial
+from threading import Event
+
+from orchestr.forges.base import Forge, WaitListener
+from orchestr.settings.kinds import ForgeKind
+from orchestr.settings.records import Settings
+
+
+def make_forgejo_forge(
+    kind: str, settings: Settings, stop: Event | None, told: WaitListener | None
+) -> Forge:
+    """Forgejo or Gitea (``kind``): the host of each clone's remote."""
+    from orchestr.forges.forgejo import ForgejoForge  # most verbs name a forge and never ask it
+
+    chosen = settings.forge
+    return ForgejoForge(chosen.url, kind=kind, patience=chosen.patience, stop=stop, told=told)
+
+
+KIND = ForgeKind(partial(make_forgejo_forge, "forgejo"), keys=("patience", "url"))

@@ -1,0 +1,56 @@
+"""Answers of REST APIs and refusals as errors, the same for every forge that is asked so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestr.forges.base import ForgeError
+
+
+class RequestRefused(ForgeError):
+    """The host understood and said no: ``status``."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class RequestMissing(RequestRefused):
+    """The host does not know it, or does not show it to this login (404)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """Status, headers (lower case), and the body: as a value if it is JSON, and as text."""
+
+    status: int
+    headers: Mapping[str, str]
+    value: Any
+    text: str = ""
+
+    @property
+    def message(self) -> str:
+        """The host's words: one text, a list of them, or lists by field."""
+        body = self.value if isinstance(self.value, dict) else {}
+        said = body.get("message") or body.get("error_description") or body.get("error")
+        if isinstance(said, dict):
+            said = [f"{key} {', '.join(map(str, words)) if isinstance(words, list) else words}"
+                    for key, words in said.items()]  # fmt: skip
+        if isinstance(said, list):
+            said = "; ".join(map(str, said))
+        return str(said) if said else f"HTTP {self.status}"
+
+
+def read_wait_seconds(headers: Mapping[str, str]) -> float:
+    """The seconds that an answer asks to wait: ``Retry-After``, or until its quota is new; where it
+    says neither a minute, the time that most hosts count in."""
+    given = headers.get("retry-after", "")
+    if given.isdigit():
+        return float(given)
+    reset = headers.get("ratelimit-reset", "")
+    if reset.isdigit():
+        return max(0.0, int(reset) - time.time()) + 1
+    return 60.0
