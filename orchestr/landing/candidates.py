@@ -186,8 +186,8 @@ def _explain_rewritten_target(
     return TargetReplaced(
         f"{name}: {branch} was rewritten at the origin: {'; '.join(listed[:3])}{more} was taken "
         "out there since it was made, and landing it would bring that back",
-        hint="in its worktree: git fetch origin && git rebase --onto "
-        f"origin/{branch} {start[:12]}, then: orchestr run {name}; "
+        hint=f"in its worktree: git fetch {repo.remotes.base} && git rebase --onto "
+        f"{repo.remotes.base}/{branch} {start[:12]}, then: orchestr run {name}; "
         f"or have its agent begin again: orchestr run --fresh {name}",
     )
 

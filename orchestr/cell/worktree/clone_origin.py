@@ -87,10 +87,8 @@ def judge_origin(
         what = f"{'branch' if ref.startswith(HEADS) else 'tag'} {ref.split('/', 2)[2]}"
         if not names:
             if not _contains(ctx, now[base], was):  # else it was merged, and is tidied up
-                report.doubtful.append(
-                    f"{what} at the origin was deleted at {was[:12]}; git push origin {was}:{ref} "
-                    "makes it again"
-                )
+                again = f"git push {ctx.repo.remotes.base} {was}:{ref} makes it again"
+                report.doubtful.append(f"{what} at the origin was deleted at {was[:12]}; {again}")
         elif ctx.repo.resolve_commit(names) is not None:
             how = f"moved from {was[:12]} to" if was else "made at"
             if _is_own(ctx, old, names):
