@@ -404,3 +404,9 @@ def test_codex_tries_its_own_sandbox(tmp_path: Path, code: int, said: str, why: 
     off = adapter("codex", program=str(program), sandbox="danger-full-access")
     assert isinstance(off, CliAgent)
     assert off.explain_own_sandbox() is None
+
+
+@pytest.mark.parametrize("text", ["[API Error: terminated]", "Internal error: terminated"])
+def test_a_stream_that_node_calls_terminated_was_dropped(text: str) -> None:
+    assert find_trouble(text) is Trouble.PASSING
+    assert find_trouble("its tool was terminated") is Trouble.OTHER
