@@ -65,7 +65,8 @@ PHRASES: Mapping[str, Phrases] = MappingProxyType({
     ),
     "codex": Phrases(
         limit=r"hit your usage limit|try again at .{3,30}[ap]m|at capacity",
-        passing=r"stream disconnected before completion|idle timeout waiting for sse"
+        passing=r"stream disconnected before completion|waiting for network"
+        r"|idle timeout waiting for sse"
         r"|response\.failed event received|exceeded retry limit, last status: 5",
         final=r"quota exceeded\. check your plan",
     ),
