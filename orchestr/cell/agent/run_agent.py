@@ -294,7 +294,7 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = "stopped"
         case ExitReason.TIMEOUT:
             why = f"timed out after {read_time_limit(folder, 'timeout'):g} s; its output is kept"
-        case ExitReason.IDLE if verdict.limited:
+        case ExitReason.IDLE if verdict.limited or verdict.passing:
             return verdict  # it waited for its provider, without a word
         case ExitReason.IDLE:
             why = f"said nothing for {read_time_limit(folder, 'idle_timeout'):g} s and was stopped"
