@@ -16,6 +16,11 @@ from typing import Any
 
 from orchestr.commands.base import drafting, options
 from orchestr.commands.base.agent_overrides import read_effort
+from orchestr.commands.base.intent_file import (
+    read_known_intent,
+    refuse_other_words,
+    write_intent,
+)
 from orchestr.commands.base.options import flag_option, repeated_option, value_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.draft.build import build_draft, read_draft_text
@@ -26,7 +31,6 @@ from orchestr.draft.intent import (
     is_intent,
     parse_intent,
     read_intent,
-    render_intent,
 )
 from orchestr.draft.sources import (
     SOURCES,
@@ -38,7 +42,7 @@ from orchestr.draft.sources import (
 )
 from orchestr.draft.templates import describe_templates, find_template, list_open_questions
 from orchestr.errors import ExitCode, UsageError
-from orchestr.files import display_path, write_atomic, write_if_changed
+from orchestr.files import display_path, write_if_changed
 from orchestr.forges import make_forge
 from orchestr.run.workspace import Session
 from orchestr.settings.records import Settings
@@ -127,7 +131,8 @@ def _print_result(
     if not made:
         write_stdout(f"spec:{places.name} is up to date: its intent did not change\n")
     else:
-        by = f"by {record.agent}" if record.agent else f"from the template {record.template}"
+        maker = record.agent or record.author
+        by = f"by {maker}" if maker else f"from the template {record.template}"
         times = f", sent back {record.rounds} times" if record.rounds > 1 else ""
         times = ", sent back once" if record.rounds == 1 else times
         write_stdout(f"drafted {places.name} {by}{times}: {shown}\n")
@@ -139,18 +144,13 @@ def _print_result(
 
 def _save_intent(session: Session, places: DraftPlaces, params: Any, words: Sequence[str]) -> None:
     """Write `specs/NAME.md` from what was typed; a person's text in it is never replaced."""
-    there = read_if_there(places.intent)
-    shown = display_path(places.intent, session.root)
-    known = parse_intent(places.name, there, shown) if there is not None else None
+    known = read_known_intent(session, places)
     typed = _read_typed_text(session, places.name, params, words)
     if typed is None and known is None:
         known = _intent_without_words(session, places, params)
     base = known or typed or Intent(places.name, "")
-    if known is not None and typed is not None and typed.text.strip() != known.text.strip():
-        raise UsageError(
-            f"{shown} says something else already",
-            hint=f"edit it, then: orchestr draft {places.name}",
-        )
+    if typed is not None:
+        refuse_other_words(session, places, known, typed.text)
     intent = Intent(
         places.name,
         base.text,
@@ -163,10 +163,8 @@ def _save_intent(session: Session, places: DraftPlaces, params: Any, words: Sequ
     if intent.product not in (None, *Product):
         raise UsageError(f"--product takes {', '.join(Product)}")
     intent = _answer_template(session.settings, intent)
-    if known is None or intent != known or there is None:
-        places.intent.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(places.intent, render_intent(intent))
-        print_stderr(f"saved {shown}")
+    if intent != known or not places.intent.exists():
+        print_stderr(f"saved {write_intent(session, places, intent)}")
 
 
 def _intent_without_words(session: Session, places: DraftPlaces, params: Any) -> Intent | None:

@@ -1,4 +1,7 @@
-"""`init [FOLDER]`: a new workspace that works at once; nothing that is there is overwritten."""
+"""`init [FOLDER]`: a new workspace that works at once; nothing that is there is overwritten.
+
+With `--skill` it writes the skills for the user's own agent instead, into any folder.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestr.commands.base.options import flag_option, repeated_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.run.workspace import Session
@@ -23,6 +27,7 @@ from orchestr.settings.new_workspace import (
     repo_table,
     write_workspace,
 )
+from orchestr.settings.skill_files import FOLDERS, SkillStep, write_skills
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -32,7 +37,17 @@ class Init(PlainVerb):
     doc_purpose = "make a new workspace for the repositories around it"
     doc_usage = "[FOLDER]"
     help_group = "workspace"
-    examples = (("init ws", "a new workspace with an example that runs"),)
+    examples = (
+        ("init ws", "a new workspace with an example that runs"),
+        ("init --skill claude", "teach your own agent to write, check and run specs"),
+    )
+    cmd_options = (
+        repeated_option(
+            "skill",
+            f"only write the skills for your agent: {' or '.join(FOLDERS)}; may be repeated",
+        ),
+        flag_option("force", "with --skill: replace files that you changed, keeping a copy"),
+    )
     needs_workspace = False
 
     def run_verb(self, session: Session, params: Any, args: list[str]) -> int:
@@ -45,6 +60,13 @@ class Init(PlainVerb):
             )
         came = os.environ.get("ORCHESTR_FROM")  # a wrapper that went to its own folder (`doitw`)
         folder = Path(came or ".", *args[:1])
+        if params["skill"]:
+            return _write_skills(folder, params["skill"], force=params["force"])
+        if params["force"]:
+            raise UsageError(
+                "--force goes with --skill: a workspace's files are never overwritten",
+                hint="orchestr init --skill claude --force",
+            )
         survey = survey_folder(folder)
         result = write_workspace(folder, survey.found)
         if SETTINGS in result.written:
@@ -79,6 +101,36 @@ class Init(PlainVerb):
             write_stdout(f"a feature of your own: {words} (without an agent: --no-agent)\n")
         write_stdout(f"next: {there}{program} {_next_verb(result)}\n")
         return 0
+
+
+def _write_skills(folder: Path, readers: Sequence[str], *, force: bool) -> int:
+    """Write the skills and say what became of each file. Raises UsageError."""
+    unknown = [name for name in readers if name not in FOLDERS]
+    if unknown:
+        raise UsageError(
+            f"there are no skills for {unknown[0]!r}: {' or '.join(FOLDERS)}",
+            hint="orchestr init --skill claude",
+        )
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", hint=f"mkdir -p {folder}")
+    kept = []
+    for reader in dict.fromkeys(readers):
+        for one in write_skills(folder, reader, force=force):
+            match one.step:
+                case SkillStep.SAME:
+                    write_stdout(f"kept {one.path}, it is up to date\n")
+                case SkillStep.KEEP:
+                    write_stdout(f"kept {one.path}: it was changed by hand\n")
+                    kept.append(reader)
+                case SkillStep.REPLACE:
+                    write_stdout(f"replaced {one.path}; your text is in {one.copy}\n")
+                case SkillStep.MAKE | SkillStep.UPDATE:
+                    write_stdout(f"{one.step.value} {one.path}\n")
+    if kept:
+        write_stdout(f"to take ours: orchestr init --skill {kept[0]} --force (keeps a copy)\n")
+    if not any((place / SETTINGS).is_file() for place in folder.absolute().joinpath("x").parents):
+        write_stdout("there is no workspace here yet; to make one: orchestr init\n")
+    return 0
 
 
 def _list_new_repos(folder: Path, found: Surroundings) -> list[RepoEntry]:

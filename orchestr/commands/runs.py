@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.commands.base.options import JSON, flag_option, value_option
+from orchestr.commands.base.run_choice import find_run
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import UsageError
 from orchestr.files import display_path
-from orchestr.run.workspace import Session, suggest_name
+from orchestr.run.workspace import Session
 from orchestr.spec.goal_names import FEATURE_PREFIX
 from orchestr.views.run_report.listing import RunRow
 from orchestr.views.terminal.output import terminal_columns, write_stdout, write_stdout_safely
@@ -82,25 +83,6 @@ def print_rows(session: Session, rows: list[RunRow], *, as_json: bool) -> None:
     if newest is not None:
         shown = display_path(session.layout.run_reports_dir, session.layout.root)
         write_stdout(f"\nreports: {shown}/RUN/report.html\nnext: orchestr runs {newest.run}\n")
-
-
-def find_run(rows: list[RunRow], word: str, features: list[str]) -> RunRow:
-    """The run of that id; its beginning or end is enough where only one has it.
-
-    Raises UsageError with the nearest names.
-    """
-    exact = [row for row in rows if row.run == word]
-    close = [row for row in rows if row.run.startswith(word) or row.run.endswith(word)]
-    if exact or len(close) == 1:
-        return (exact or close)[0]
-    if close:
-        names = ", ".join(row.run for row in close[:5])
-        raise UsageError(f"{word!r} is the name of several runs", hint=names)
-    ids = [row.run for row in rows]
-    raise UsageError(
-        f"there is no run and no feature {word!r}",
-        hint=suggest_name(word, [*features, *ids]) or "orchestr runs",
-    )
 
 
 def show_run(row: RunRow, *, as_json: bool, browser: bool) -> int:

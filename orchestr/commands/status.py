@@ -15,9 +15,8 @@ from orchestr.cell.pull_request.observe import observe_pull_requests
 from orchestr.commands.base.options import JSON, flag_option
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import OrchestrError
-from orchestr.files import cache_record_reads
 from orchestr.registry import substitute_program_name
-from orchestr.run.conflicts import add_forecast, fetch_foreign
+from orchestr.run.conflicts import fetch_foreign, read_status
 from orchestr.run.start import make_tail_reader
 from orchestr.run.workspace import Session
 from orchestr.state.layout import create_state_dirs
@@ -70,9 +69,7 @@ class Status(PlainVerb):
             if params["fetch"] and time.monotonic() - asked_at >= FETCH_EVERY:
                 away, asked_at = fetch_pull_requests(session, names), time.monotonic()
                 foreign = fetch_foreign(session, names)
-            with cache_record_reads():
-                found = [feature_status(session.load_run(name)) for name in names]
-                found = add_forecast(session, found, foreign)
+            found = read_status(session, names, foreign)
             if params["json"]:
                 sys.stdout.write(json.dumps(status_json(found), indent=2) + "\n")
                 return int(away)

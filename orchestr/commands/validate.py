@@ -6,14 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestr.cell.agent.prompt import check_template
 from orchestr.commands.base.options import flag_option
+from orchestr.commands.base.spec_problems import find_problems
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import ExitCode
-from orchestr.plan.missing_edges import missing_edge_problems
-from orchestr.plan.overlap_warnings import overlap_problems
-from orchestr.run.check_options import list_option_problems
-from orchestr.run.check_phases import list_prompt_problems
 from orchestr.run.workspace import Session
 from orchestr.spec.validate import ValidationReport, expand_specs, validate_specs
 from orchestr.views.terminal.output import print_stderr
@@ -42,26 +38,18 @@ class Validate(PlainVerb):
         report = validate_specs(session.settings, args, cwd=Path.cwd())
         if params["expanded"]:
             return _print_expanded(session, report)
-        root = session.settings.workspace.root
-        template = check_template(session.settings, report.features)
-        template += list_prompt_problems(report.features, root)
-        for feature in report.features:
-            template += list_option_problems(feature, session.settings, root)
-        for problem in [*template, *report.problems, *report.warnings]:
+        found = find_problems(session.settings, report)
+        for problem in found.general:
             sys.stdout.write(f"{problem}\n")
-        bad = not report.is_good
         for feature in report.features:
-            found = overlap_problems(feature, root)
-            for problem in [*found, *missing_edge_problems(feature, root)]:
+            for problem in found.of_features[feature.name]:
                 sys.stdout.write(f"{problem}\n")
-            if any(claim.severity == "error" for claim in found):
-                bad = True
-                continue
-            sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
-                             f"{len(feature.cells)} cells\n")  # fmt: skip
+            if not found.is_refused(feature):
+                sys.stdout.write(f"{feature.path}: good: feature {feature.name}, "
+                                 f"{len(feature.cells)} cells\n")  # fmt: skip
         if not report.features and report.is_good:
             sys.stdout.write(f"no specs in {session.settings.workspace.specs}\n")
-        return int(ExitCode.USAGE if bad or template else ExitCode.DONE)
+        return int(ExitCode.DONE if found.is_good else ExitCode.USAGE)
 
 
 def _print_expanded(session: Session, report: ValidationReport) -> int:

@@ -31,7 +31,7 @@ from orchestr.codec import write_json_record
 from orchestr.draft import prompt as words
 from orchestr.draft.agent_case import AGAIN, TREE, DraftCase
 from orchestr.draft.answer import DraftAnswer, UnreadableDraft, parse_answer
-from orchestr.draft.context import DraftWork, make_draft_run
+from orchestr.draft.context import DraftWork, make_draft_run, make_rules
 from orchestr.draft.decide import DraftInputs, RoundInputs, RoundStep, decide_round, list_unanswered
 from orchestr.draft.files import (
     AnswersRecord,
@@ -43,7 +43,7 @@ from orchestr.draft.files import (
     write_draft,
 )
 from orchestr.draft.intent import Intent
-from orchestr.draft.rules import DraftRules, read_drafted_spec
+from orchestr.draft.rules import read_drafted_spec
 from orchestr.draft.watch_clones import list_changed_clones, picture_clones
 from orchestr.errors import Interrupted, OrchestrError, PhaseFailed, SpecError, UsageError
 from orchestr.files import write_atomic
@@ -51,8 +51,6 @@ from orchestr.process.redaction import redact
 from orchestr.settings.records import Settings
 from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.agent_options import Role
-from orchestr.spec.reader import read_feature
-from orchestr.spec.records import Feature
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
@@ -266,29 +264,10 @@ class _Asking:
         if answer.question:
             return answer, []
         try:
-            read_drafted_spec(answer.spec, self._make_rules())
+            read_drafted_spec(answer.spec, make_rules(self.work, self.case.read_map()))
         except SpecError as error:
             return answer, [str(p) for p in error.problems if p.severity == "error"]
         return answer, []
-
-    def _make_rules(self) -> DraftRules:
-        settings = self.work.settings
-        return DraftRules(
-            self.work.name,
-            settings.workspace.root,
-            "draft",
-            tuple(settings.agents),
-            self.case.read_map(),
-            self._read_existing(),
-        )
-
-    def _read_existing(self) -> Feature | None:
-        """The spec that the draft changes, if there is one that can be read."""
-        places, root = self.work.places, self.work.settings.workspace.root
-        try:
-            return read_feature(places.target, root=root)[0]
-        except SpecError:
-            return None
 
     def _count_rounds(self, what: str) -> int:
         """How many words of a sort went back before the newest answer."""

@@ -18,10 +18,13 @@ from orchestr.draft.answer import QuestionPart
 from orchestr.draft.decide import DraftInputs
 from orchestr.draft.files import DraftPlaces, digest_bytes, read_if_there
 from orchestr.draft.intent import Intent, read_intent
+from orchestr.draft.repo_map import RepoFacts
+from orchestr.draft.rules import DraftRules
 from orchestr.draft.templates import find_template
-from orchestr.errors import UsageError
+from orchestr.errors import SpecError, UsageError
 from orchestr.plan.dag import make_plan
 from orchestr.settings.records import Settings
+from orchestr.spec.reader import read_feature
 from orchestr.spec.records import Cell, Feature
 from orchestr.state import attempts
 from orchestr.state.journal import Journal
@@ -111,3 +114,14 @@ def make_draft_run(work: DraftWork, repositories: Sequence[str]) -> CellContext:
     run.purse = work.purse
     work.runs.append(run)
     return run.cell_context(DRAFT)
+
+
+def make_rules(work: DraftWork, facts: Mapping[str, RepoFacts]) -> DraftRules:
+    """What a draft is judged by, whoever wrote it; ``facts`` is the map of the repositories."""
+    settings, target = work.settings, work.places.target
+    root = settings.workspace.root
+    try:
+        existing = read_feature(target, root=root)[0]  # the spec that it changes
+    except SpecError:
+        existing = None
+    return DraftRules(work.name, root, "draft", tuple(settings.agents), facts, existing)

@@ -79,6 +79,7 @@ class DraftRecord(ExtensibleRecord, frozen=True):
     """`draft.toml`: SHA-256 digests of the ``intent`` (with its template), the ``findings``, the
     drafted ``spec`` and the spec that was there ``before``; empty for none. ``heads`` are the
     commits of the repositories that were read, ``rounds`` how often the draft was sent back.
+    ``author`` is the program that handed it in, where no agent of ours and no template made it.
     """
 
     intent: str
@@ -94,6 +95,7 @@ class DraftRecord(ExtensibleRecord, frozen=True):
     drafted_at: str = ""
     approved_at: str = ""
     approved_by: str = ""
+    author: str = ""
 
 
 class AnswersRecord(Record, frozen=True):

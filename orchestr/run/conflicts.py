@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell.context import FeatureRun
 from orchestr.errors import OrchestrError
+from orchestr.files import cache_record_reads
 from orchestr.run.workspace import Session
 from orchestr.spec.records import Feature
 from orchestr.state.results import HEAD
 from orchestr.state.view import FeatureView
 from orchestr.views.model import FeatureStatus
+from orchestr.views.query.status import feature_status
 
 if TYPE_CHECKING:
     from orchestr.landing.forecast import ConflictForecast
@@ -62,6 +64,15 @@ def add_forecast(
     return [
         replace(status, forecast=forecast.select_feature(status.feature.name)) for status in found
     ]
+
+
+def read_status(
+    session: Session, names: Sequence[str], foreign: ForeignHeads | None = None
+) -> list[FeatureStatus]:
+    """The state of the features, from files alone, with the conflicts that are expected."""
+    with cache_record_reads():
+        found = [feature_status(session.load_run(name)) for name in names]
+        return add_forecast(session, found, foreign)
 
 
 def load_neighbours(session: Session, names: Collection[str]) -> list[FeatureRun]:

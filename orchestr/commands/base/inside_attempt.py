@@ -28,13 +28,14 @@ class InsideAttempt(OrchestrError):
     exit_code = ExitCode.USAGE
 
 
-def refuse_inside_attempt(program: str, words: Sequence[str]) -> None:
-    """Raises InsideAttempt where this process works for a cell of the workspace around it."""
+def refuse_inside_attempt(program: str, words: Sequence[str], cwd: Path | None = None) -> None:
+    """Raises InsideAttempt where this process works for a cell of the workspace around ``cwd``,
+    the current folder by default."""
     work = find_surrounding()
     if work is None:
         return
     try:
-        session = Session(find_workspace(Path.cwd()))
+        session = Session(find_workspace(cwd or Path.cwd()))
     except OrchestrError:
         return  # no workspace, or settings that the verb itself reports
     if not work.is_in_workspace(session.root, session.settings.workspace.state):

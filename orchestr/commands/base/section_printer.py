@@ -37,14 +37,17 @@ class SectionPrinter:
     stderr, and only when something follows it.
     """
 
-    def __init__(self, params: Any, settings: Settings) -> None:
+    def __init__(
+        self, params: Any, settings: Settings, write: Callable[[str], object] | None = None
+    ) -> None:
         self._settings = settings
+        self._given = write  # who takes the text, in place of stdout
         self._raw, self._full = bool(params["raw"]), bool(params["full"])
         self._grep = _compile_pattern(params["grep"])
         self.since = parse_since(params["since"], datetime.now(UTC))
         self._lazy = bool(self._grep or self.since)
         self._secrets: frozenset[str] = frozenset()
-        terminal = sys.stdout.isatty()
+        terminal = write is None and sys.stdout.isatty()
         self._colour = terminal and "NO_COLOR" not in os.environ
         self._columns = shutil.get_terminal_size().columns if terminal else 0
         self._tellers: dict[Path, TranscriptFormatter] = {}
@@ -81,7 +84,7 @@ class SectionPrinter:
         gap = "" if self._first else "\n"
         self._first = False
         line = paint_lines([(heading, "bold")], self._columns, self._colour)[0]
-        sys.stdout.write(f"{gap}{line}\n")
+        self._write(f"{gap}{line}\n")
 
     def print_line(self, raw: bytes) -> None:
         """Print one line of the transcript, if it is asked for."""
@@ -103,7 +106,7 @@ class SectionPrinter:
             texts = [redact(text, self._secrets) for text in texts]
         else:
             texts = paint_lines(told, self._columns, self._colour)
-        self._write_lines(texts, write_exact_json if self._raw else sys.stdout.write)
+        self._write_lines(texts, write_exact_json if self._raw else self._write)
 
     def print_results(self, part: LogSection) -> None:
         """The lines of checks, or what a review came to."""
@@ -115,7 +118,10 @@ class SectionPrinter:
         told = [(redact(text, self._secrets), style) for text, style in (*part.lines, *part.after)]
         if self._grep:
             told = [line for line in told if self._grep.search(line[0])]
-        self._write_lines(paint_lines(told, self._columns, self._colour), sys.stdout.write)
+        self._write_lines(paint_lines(told, self._columns, self._colour), self._write)
+
+    def _write(self, text: str) -> None:
+        (self._given or sys.stdout.write)(text)
 
     def _write_lines(self, texts: list[str], write: Callable[[str], object]) -> None:
         if texts:
