@@ -8,6 +8,7 @@ from typing import assert_never
 
 from orchestr.spec.phases import Phase
 from orchestr.state.attempt_transitions import add_cost, apply_attempt
+from orchestr.state.candidate_details import CandidatesJudged
 from orchestr.state.event_details import (
     ApprovalAsked,
     ApprovalGiven,
@@ -231,6 +232,7 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | SpecLocked()
             | SpecChanged()
             | SpecAmended()
+            | CandidatesJudged()
             | LandUpdate()
             | RunStarted()
             | RunForced()

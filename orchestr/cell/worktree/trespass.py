@@ -320,7 +320,7 @@ def _list_recent(layout: WorkspaceLayout, me: str, since: float) -> list[Neighbo
     """Every other cell of the workspace whose agents were at work after ``since``."""
     found = []
     for path in (layout.state / "cells").glob(f"*/*/attempts/*/{WRITES}"):
-        cell = path.parents[2]
+        cell = attempts.owner_of(path.parents[2], int(path.parent.name))
         key = f"{cell.parent.name}/{cell.name}"
         with suppress(OSError):
             if key != me and path.stat().st_mtime >= since - SLACK:
