@@ -2,9 +2,9 @@
 
 The best state counts first: green, then blocked by reviewers, then red. Among green ones the
 cheapest wins: by dollars where each of them says some, else by tokens where each says some. Among
-those that are not, the one with the least to repair. One that says that nothing is to be changed comes
-after those that changed something: it is always cheap. What is equal then goes to the fewer changed
-lines, then to the lower number.
+those that are not, the one with the least to repair. One that says that nothing is to be changed
+comes after those that changed something: it is always cheap. What is equal then goes to the fewer
+changed lines, then to the lower number.
 """
 
 from __future__ import annotations

@@ -60,15 +60,17 @@ def _check_number(value: Any) -> int:
 def _check_agents(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise BadValue("must be a list of agents", _EXAMPLE, field=(AGENTS,))
-    found = []
-    for index, item in enumerate(value):
-        try:
-            if not isinstance(item, str):
-                raise BadValue(f"must be a text, got {kind_of(item)}", "put it in quotes")
-            found.append(check_word(item))
-        except BadValue as error:
-            raise BadValue(error.message, error.hint, field=(AGENTS, index)) from None
-    return tuple(found)
+    return tuple(_convert_agent(item) for item in value)
+
+
+def _convert_agent(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadValue(f"each must be a text, got {kind_of(value)}", "put it in quotes",
+                       field=(AGENTS,))  # fmt: skip
+    try:
+        return check_word(value)
+    except BadValue as error:
+        raise BadValue(error.message, error.hint, field=(AGENTS,)) from None
 
 
 def best_of_schema() -> dict[str, Any]:

@@ -7,11 +7,13 @@ worktrees, branches and agents. The decision is kept in the folder of the attemp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
 from orchestr.codec import Record, read_toml_record, write_toml_record
 from orchestr.state import attempts
+from orchestr.state.layout import CANDIDATE, WorkspaceLayout
 from orchestr.state.seals import read_sealed, write_sealed
 
 BEST_OF = "best-of.toml"
@@ -86,3 +88,14 @@ class CandidateGroup(Record, frozen=True):
 def has_candidates(folder: Path) -> bool:
     """Whether a cell's candidates may have worktrees and agents. Looks at one name."""
     return (folder / BEST_OF).exists()
+
+
+def list_candidate_keys(layout: WorkspaceLayout, cells: Iterable[str]) -> set[str]:
+    """The keys of the candidates that the cells of these keys (FEATURE/CELL) have now."""
+    found = set()
+    for key in cells:
+        folder = layout.cell_dir(*key.split("/"))
+        group = CandidateGroup.read(folder) if has_candidates(folder) else None
+        count = len(group.agents) if group is not None else 0
+        found |= {f"{layout.key_of(*key.split('/'))}{CANDIDATE}{n + 1}" for n in range(count)}
+    return found

@@ -31,6 +31,7 @@ from orchestr.cell.agent.attempt import (
 from orchestr.cell.agent.launch import note_new_place
 from orchestr.cell.agent.review_prompt import review_head
 from orchestr.cell.agent.stop_agent import stop_attempt_agents
+from orchestr.cell.agent_chain import list_beside
 from orchestr.cell.best_of import choose_candidate, explain_choice
 from orchestr.cell.candidate import CandidateContext, list_candidates
 from orchestr.cell.context import CellContext
@@ -125,19 +126,16 @@ def _open_group(ctx: CellContext, marker: WorktreeMarker, key: str) -> Candidate
     ctx.check_budget()
     ctx.check_disk_room()
     start, _ = prepare_worktree(ctx, marker)
-    wanted = ctx.cell.best_of
-    if wanted is None:
+    agents = list_beside(ctx)
+    if not agents:
         return None
     if ctx.worktree_repo.dirty_paths():
         ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT,
                  reason="its worktree holds work of before, so one attempt goes on from it and "
                  "best_of waits")  # fmt: skip
         return None
-    agents = wanted.list_agents(ctx.agent_name)
-    if ctx.run.overrides.agent:
-        agents = (ctx.run.overrides.agent,) * wanted.n
-    for place in range(1, wanted.n + 1):
-        candidate = CandidateContext(ctx, place, agents[place - 1])
+    for place, agent in enumerate(agents, 1):
+        candidate = CandidateContext(ctx, place, agent)
         _end_candidate(candidate, "it was begun again")  # of a group whose record was lost
         _make_folder(candidate)
     group = CandidateGroup(key, start, agents)
@@ -356,6 +354,8 @@ def _end_candidate(candidate: CandidateContext, why: str) -> None:
             restore_surroundings(candidate, newest, marker.base_ref if marker is not None else "")
             try_salvage(candidate, newest)
             close_attempt(candidate, newest, "superseded", why)
+        elif newest.outcome == "done" and newest.is_aside:
+            attempts.write_attempt(candidate.dir, replace(newest, reason=why))
     if candidate.worktree.exists():
         run_teardown(candidate)
         try:
