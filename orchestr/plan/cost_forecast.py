@@ -195,7 +195,7 @@ def forecast_cost(
             asked += [(name, one, samples) for name, one in zip(names, several, strict=True)]
     asked += [audit] if audit is not None else []
     for name, traits, alike in asked:
-        likeness, chosen = choose_alike((plan.feature, _cell_of(name)), traits, alike)
+        likeness, chosen = choose_alike((plan.feature, cell_of_row(name)), traits, alike)
         unsure = len(chosen) < MANY or likeness is Likeness.OTHERS
         mine = [
             _sort_values([s.seconds for s in chosen], unsure),
@@ -247,8 +247,8 @@ def make_spread(ordered: Sequence[float]) -> Spread:
     return Spread(*(find_quantile(ordered, share) for share in (0.1, 0.5, 0.9)))
 
 
-def _cell_of(name: str) -> str:
-    """The cell of a row."""
+def cell_of_row(name: str) -> str:
+    """The cell of a row: attempts side by side have one each."""
     return name.partition(_BESIDE)[0]
 
 
@@ -316,21 +316,21 @@ def _make_schedule(
     late: dict[str, frozenset[str]] = {}  # the nearest upstreams that get an attempt
     rows: dict[str, set[str]] = {}  # a cell -> its row, and those of attempts side by side
     for name in values:
-        rows.setdefault(_cell_of(name), set()).add(name)
+        rows.setdefault(cell_of_row(name), set()).add(name)
     for cell in plan.cells:
         found: set[str] = set()
         for upstream in cell.upstreams:
             found |= rows.get(upstream) or late[upstream]
         late[cell.name] = frozenset(found)
-    cells = frozenset(n for n in values if _cell_of(n) in late)  # a last step waits for all of them
-    above = {
-        name: {(plan.feature, up) for up in late.get(_cell_of(name), cells)} for name in values
+    cells = frozenset(name for name in values if cell_of_row(name) in late)
+    above = {  # a last step waits for all of them
+        name: {(plan.feature, up) for up in late.get(cell_of_row(name), cells)} for name in values
     }
 
     def end_of(seconds: Mapping[str, float]) -> float:
         waiting = {
             (plan.feature, name): WaitingCell(
-                above[name], seconds.get(name, 0.0), plan.priority.get(_cell_of(name), 0.0)
+                above[name], seconds.get(name, 0.0), plan.priority.get(cell_of_row(name), 0.0)
             )
             for name in values
         }

@@ -52,7 +52,7 @@ def parse_best_of(raw: Any) -> BestOf:
 
 def _check_number(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not LEAST <= value <= MOST:
-        got = value if isinstance(value, int) else kind_of(value)
+        got = kind_of(value) if isinstance(value, bool) or not isinstance(value, int) else value
         raise BadValue(f"must be a whole number from {LEAST} to {MOST}, got {got}", _EXAMPLE)
     return value
 

@@ -96,10 +96,8 @@ class FreshRequest(Record, frozen=True):
 
 def attempt_folder(cell_dir: Path, number: int) -> Path:
     """Where an attempt keeps what it made; a negative number is a plan's."""
-    home = home_of(cell_dir)
-    if number < 0:
-        return home / "plans" / str(-number)
-    return home / "attempts" / str(number)
+    kind = "plans" if number < 0 else "attempts"
+    return home_of(cell_dir) / kind / str(abs(number))
 
 
 def home_of(cell_dir: Path) -> Path:
@@ -249,11 +247,17 @@ def claim_number(cell_dir: Path) -> int:
     if home != cell_dir and unused:
         return unused[-1]
     with _claiming:
-        number = max(attempt_numbers(home), default=0) + 1
-        if home != cell_dir:
-            attempt_folder(home, number).mkdir(parents=True)
-            (cell_dir / "attempts" / str(number)).mkdir(parents=True)
+        if home == cell_dir:
+            return max(attempt_numbers(home), default=0) + 1
+        number = max((n for n in attempt_numbers(home) if _is_taken(home, n)), default=0) + 1
+        attempt_folder(home, number).mkdir(parents=True, exist_ok=True)
+        (cell_dir / "attempts" / str(number)).mkdir(parents=True)
         return number
+
+
+def _is_taken(home: Path, number: int) -> bool:
+    """Whether a number is an attempt's: a kill may have left an empty folder that is nobody's."""
+    return any(attempt_folder(home, number).iterdir()) or owner_of(home, number) != home
 
 
 def open_phase_attempt(

@@ -204,6 +204,9 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return apply_follow(cell, details, event)
         case PushDone():
             return replace(cell, pr_checks=None)  # they were of another head
+        case CandidatesJudged():
+            agent, attempt = details.agent or cell.agent, event.attempt or cell.attempt
+            return replace(cell, agent=agent, attempt=attempt)
         case RepairOpened():
             of, number = int(details.of or 0), int(details.round or 0)
             total = f" of {of}" if of else ""
@@ -232,7 +235,6 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             | SpecLocked()
             | SpecChanged()
             | SpecAmended()
-            | CandidatesJudged()
             | LandUpdate()
             | RunStarted()
             | RunForced()

@@ -134,9 +134,10 @@ def _open_group(ctx: CellContext, marker: WorktreeMarker, key: str) -> Candidate
                  reason="its worktree holds work of before, so one attempt goes on from it and "
                  "best_of waits")  # fmt: skip
         return None
-    for place, agent in enumerate(agents, 1):
-        candidate = CandidateContext(ctx, place, agent)
+    candidates = [CandidateContext(ctx, place, agent) for place, agent in enumerate(agents, 1)]
+    for candidate in candidates:
         _end_candidate(candidate, "it was begun again")  # of a group whose record was lost
+    for candidate in candidates:
         _make_folder(candidate)
     group = CandidateGroup(key, start, agents)
     group.write(ctx.dir)

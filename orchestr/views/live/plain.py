@@ -134,8 +134,9 @@ def _event_words(event: Event) -> list[str]:
             return [f"{_text(details.who)} amended {_join_names(details.fields)}: "
                     f"{headline(details.reason)}"]  # fmt: skip
         case CandidatesJudged():
-            taken = f"{attempt} by {_text(details.agent)}: " if details.agent else ""
-            return [f"of {len(details.results or ())} side by side {taken}{headline(details.why)}"]
+            many = f"of {len(details.results or ())} attempts side by side"
+            taken = f"{attempt} by {_text(details.agent)} is taken: " if details.agent else ""
+            return [f"{many} {taken}{headline(details.why)}"]
         case CellIgnored():
             return ["ignored"]
         case CellUnignored():

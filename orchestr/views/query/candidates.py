@@ -10,7 +10,7 @@ from orchestr.views.terminal.text import format_count, format_dollars, format_to
 
 
 def describe_candidates(ctx: CellContext) -> tuple[str, ...]:
-    """Lines about those of a cell that are at work, or of which one was taken last; none without."""
+    """Lines about those that are at work, or of which one was taken last; none without."""
     working = list_candidates(ctx)
     if working:
         places = ", ".join(str(one.worktree) for one in working)
@@ -30,7 +30,7 @@ def describe_candidates(ctx: CellContext) -> tuple[str, ...]:
 def _describe_result(one: CandidateResult) -> str:
     """`attempt 2 by codex: green, $0.12, 5,301 tokens, 14 changed lines`."""
     parts = [str(one.state)]
-    parts += [format_dollars(one.usd)] if one.usd else []
+    parts += [format_dollars(one.usd, complete=True)] if one.usd else []
     parts += [f"{format_tokens(one.tokens)} tokens"] if one.tokens else []
     made = one.state is not CandidateState.FAILED
     parts += [format_count(one.lines, "changed line")] if made else []

@@ -28,7 +28,7 @@ from orchestr.plan.cost_forecast import (
     forecast_cost,
 )
 from orchestr.plan.dag import CellForecast, ForecastOutcome
-from orchestr.spec.agent_options import Role
+from orchestr.spec.agent_options import NO_OPTIONS, Role
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.records import AUDIT
 from orchestr.state.cost_samples import list_audit_samples, list_cost_samples, make_audit_traits
@@ -186,14 +186,13 @@ def _read_traits(
     """What is known before the work: how many files it touches only from an attempt before.
     ``agent``: another one than the cell's."""
     files = [s.traits.files for s in before if s.traits.files is not None]
-    agents = ctx.run.settings.agents
     name = agent or ctx.run.overrides.agent or ctx.agent_name
+    known = name in ctx.run.settings.agents
+    options = planned_options(ctx, Role.IMPLEMENT, agent=name).options if known else NO_OPTIONS
     return CellTraits(
         ctx.cell.repo,
-        name if name in agents else "",
-        (planned_options(ctx, Role.IMPLEMENT, agent=name).options.model or "")
-        if name in agents
-        else "",
+        name if known else "",
+        options.model or "",
         sum(map(len, ctx.cell.todo)),
         files[-1] if files else None,
     )
