@@ -126,6 +126,11 @@ class FinalFailure(PhaseFailed):
     """A failure that no further attempt would change: a budget, a refused key, a broken rule."""
 
 
+class AgentUnusable(FinalFailure):
+    """The agent cannot do it, another one may: a refused key, a program that does not start, a
+    usage limit that lasts too long."""
+
+
 class Unavailable(OrchestrError):
     """The machine, the network or a server was in the way: nothing is known about the work.
 

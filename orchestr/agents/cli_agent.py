@@ -32,7 +32,7 @@ from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
-from orchestr.supervisor.client import ExitRecord, read_launch
+from orchestr.supervisor.client import ExitReason, ExitRecord, read_launch
 
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md")
 READ_FIRST = "This repository keeps instructions for you: read {} first."
@@ -247,7 +247,8 @@ class CliAgent(ABC):
     ) -> AgentVerdict:
         """What a bad end is, by its words. A time that they name wins over an exit code."""
         now = datetime.now().astimezone()
-        words = f"{why} {self.read_silent_trouble(folder, end)}".strip()
+        silent = sums.retrying if end.reason == ExitReason.IDLE else ""
+        words = f"{why} {silent} {self.read_silent_trouble(folder, end)}".strip()
         kind = self.speaks or self.kind
         named = find_limit(words, now, kind) or self.limit_from_exit(end)
         limit = sums.limit or named

@@ -51,7 +51,7 @@ ALL = Phrases(
     r"|high demand|fetch failed|socket hang up|stream (?:disconnected|closed|ended|error)"
     r"|premature(?:ly)? close|other side closed|connection (?:error|lost|aborted|was closed)"
     r"|error sending request|unable to connect|network error|request timed out|\bEPIPE\b"
-    r"|api error: terminated|incomplete (?:json|chunked)|response (?:stream )?(?:ended|was cut)",
+    r"|error: terminated|incomplete (?:json|chunked)|response (?:stream )?(?:ended|was cut)",
     final=r"billing|insufficient_quota|credit balance|\b40[13]\b|invalid.{0,12}api.?key"
     r"|authentication|context (?:length|window)|prompt is too long",
 )  # fmt: skip
@@ -65,7 +65,8 @@ PHRASES: Mapping[str, Phrases] = MappingProxyType({
     ),
     "codex": Phrases(
         limit=r"hit your usage limit|try again at .{3,30}[ap]m|at capacity",
-        passing=r"stream disconnected before completion|idle timeout waiting for sse"
+        passing=r"stream disconnected before completion|waiting for network"
+        r"|idle timeout waiting for sse"
         r"|response\.failed event received|exceeded retry limit, last status: 5",
         final=r"quota exceeded\. check your plan",
     ),

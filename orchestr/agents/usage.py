@@ -69,6 +69,7 @@ class UsageTally:
     result: AgentResult | None = None
     limit: UsageLimit | None = None
     error: str = ""
+    retrying: str = ""  # what kept it from an answer last, when it tries again itself
     note: str = ""
     last: str = ""
     tools: int = 0
@@ -85,6 +86,7 @@ class UsageTally:
         self.result, self.limit, self.error, self.note, self.last = None, None, "", "", ""
         self._ids.clear()
         self.refused.clear()
+        self.retrying = ""
 
     @property
     def total_usage(self) -> TokenUsage:
@@ -124,9 +126,10 @@ class UsageTally:
                     self.sessions.add(session_id)
             case Message(text, more):
                 self.last = (self.last + text)[-LONGEST:] if more else text
-                self.limit = None
+                self.limit, self.retrying = None, ""
             case ToolUse():
                 self.tools, self.limit, self.last = self.tools + 1, None, ""
+                self.retrying = ""
                 self._asked = (event.id, event.what if event.name in SHELLS else "")
             case SubagentEvent(Message()):
                 self.limit = None
@@ -147,6 +150,8 @@ class UsageTally:
             case ErrorReport(text, final):
                 if final:
                     self.error = text or self.error
+                else:
+                    self.retrying = text
             case OutputLine(text):
                 # Of what is no event, the line that names an error says most.
                 if "error" in text.lower() or "error" not in self.note.lower():

@@ -74,9 +74,11 @@ def _settings_levels(settings: AgentSettings | None) -> list[OptionLevel]:
     ]
 
 
-def planned_options(ctx: CellContext, role: Role, number: int = 1) -> ChosenOptions:
-    """What the cell's author would be asked for if it started now."""
-    return choose_options(role, author_levels(ctx, ctx.agent_settings.name), number)
+def planned_options(
+    ctx: CellContext, role: Role, number: int = 1, *, agent: str | None = None
+) -> ChosenOptions:
+    """What the cell's author would be asked for if it started now. ``agent``: another author."""
+    return choose_options(role, author_levels(ctx, agent or ctx.agent_settings.name), number)
 
 
 def declared_options(ctx: CellContext, role: Role) -> AgentOptions:

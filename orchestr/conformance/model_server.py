@@ -38,7 +38,7 @@ Playing = Callable[[Asked, int], Fault | Turn | None]
 
 
 class ModelServer:
-    """``with ModelServer([...]) as server``: ``server.url`` is its root.
+    """Use it in ``with``; ``url`` is its root.
 
     ``scripts`` maps a text of the prompt (``cell `a` ``) to turns of its own; ``fault`` is asked
     before each turn, and what it returns is played instead. ``asked`` are the requests for a turn,

@@ -41,7 +41,8 @@ def render_matrix(record: Mapping[str, Any]) -> str:
     """The table of docs/agents.md from what was recorded.
 
     ``record`` has `date`, and `agents`: for each name its `version`, `how` it is configured, and
-    `findings`, from a promise's name to [kept, note]. A promise that was not recorded is empty.
+    `findings`, from a promise's name to [kept, note]. A promise that was not
+    recorded is empty.
     """
     agents = record["agents"]
     notes: list[str] = []
@@ -68,7 +69,7 @@ def render_matrix(record: Mapping[str, Any]) -> str:
                 mark = f" ({notes.index(note) + 1})"
             cells.append(f"{SIGNS[kept]}{mark}")
         lines.append(f"| {promise.text} | {' | '.join(cells)} |")
-    sums = [f"{sum(k is True for k, _ in a['findings'].values())} of {len(PROMISES)}"
+    sums = [f"{sum(k is True for k, _ in a['findings'].values())} of {len(a['findings'])}"
             for a in agents.values()]  # fmt: skip
     lines += [f"| kept | {' | '.join(sums)} |", ""]
     lines += [f"{number}. {_escape(note)}" for number, note in enumerate(notes, 1)]

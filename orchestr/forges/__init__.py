@@ -39,15 +39,17 @@ def make_forge(
 def _make_kind(
     settings: Settings, kind: str | None, stop: Event | None, told: WaitListener | None
 ) -> Forge:
-    """One forge; a key that its kind does not have is meant for another one of the workspace."""
+    """One forge; a key that its kind does not have is meant for another one of the workspace, an
+    address for the forge that `[forge] kind` names, where that can have one."""
     assert kind is not None
     declared = FORGE_KINDS.load(kind)
+    keys = set(declared.keys)
+    if kind != settings.forge.kind and "url" in FORGE_KINDS.load(settings.forge.kind).keys:
+        keys.discard("url")
     plain: dict[str, Any] = {
         field.name: field.default
         for field in fields(ForgeSettings)
-        if field.name in _OF_A_KIND
-        and field.name not in declared.keys
-        and field.default is not MISSING
+        if field.name in _OF_A_KIND and field.name not in keys and field.default is not MISSING
     }
     forge_settings = replace(settings.forge, kind=kind, **plain)
     if forge_settings != settings.forge:

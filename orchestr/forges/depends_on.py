@@ -30,6 +30,10 @@ _GITLAB = re.compile(
     rf"https?://(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/(?P<repository>{_NAME}(?:/{_NAME})+)"
     r"/-/merge_requests/(?P<number>[1-9]\d{0,9})/?"
 )
+_FORGEJO = re.compile(  # the forge may be below a path: it counts as a part of the host
+    rf"https?://(?P<host>[A-Za-z0-9.-]+(?::\d+)?(?:/{_NAME})*)/(?P<repository>{_NAME}/{_NAME})"
+    r"/pulls/(?P<number>[1-9]\d{0,9})/?"
+)
 _LOCAL = re.compile(rf"local://(?P<repository>{_NAME})/pull/(?P<number>[1-9]\d{{0,9}})")
 
 
@@ -52,7 +56,8 @@ class PullRequestAddress:
 
 def parse_address(url: str) -> PullRequestAddress | None:
     """The parts of a pull request's address; None for any other text."""
-    match = _HOSTED.fullmatch(url) or _GITLAB.fullmatch(url) or _LOCAL.fullmatch(url)
+    forms = (_HOSTED, _GITLAB, _FORGEJO, _LOCAL)
+    match = next((found for form in forms if (found := form.fullmatch(url))), None)
     if match is None:
         return None
     named = match.groupdict()

@@ -13,7 +13,8 @@ from pathlib import Path
 SECRETS = (
     ".ssh", ".gnupg", ".pki", ".netrc", "_netrc", ".authinfo", ".authinfo.gpg", ".password-store",
     ".git-credentials", ".config/git/credentials", ".config/gh", ".config/hub", ".config/glab-cli",
-    ".config/tea", ".config/op", ".config/1Password", ".config/Bitwarden CLI", ".config/sops",
+    ".config/tea", ".config/berg-cli", ".local/share/berg-cli", ".local/share/forgejo-cli",
+    ".config/op", ".config/1Password", ".config/Bitwarden CLI", ".config/sops",
     ".config/age", ".local/share/keyrings", ".local/share/kwalletd", ".vault-token",
     ".aws", ".azure", ".config/gcloud", ".boto", ".oci", ".config/doctl", ".config/hcloud",
     ".config/scw", ".linode-cli", ".kube", ".docker", ".config/containers", ".config/helm",

@@ -18,12 +18,12 @@ class ForgeSettings:
         keys.Text | None, Doc("the client of kind `github`; default: `gh`", "gh")
     ] = None
     patience: Annotated[
-        keys.Duration, Doc("how long one request to `github` or `gitlab` may wait", "5m")
+        keys.Duration, Doc("how long one request to a hosted forge may wait", "5m")
     ] = 300.0
     url: Annotated[
         keys.Text | None,
         Doc(
-            "of kind `gitlab`: its address, where the remotes do not show it",
+            "of `gitlab`, `forgejo`, `gitea`: the address, where the remotes do not show it",
             "https://git.example.org/gitlab",
         ),
     ] = None

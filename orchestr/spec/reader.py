@@ -291,6 +291,7 @@ def _make_cell(
     tables = [stated_values(Cell, level).get("options", ()) for level in (model.defaults, fields)]
     if any(tables):  # the cell's come last, and go before those of the defaults
         stated["options"] = tuple(entry for entries in tables for entry in entries)
+    stated |= _choose_agents(model.defaults, fields)
     made = {
         "name": name,
         "branch": f"{key}-{stated.get('was') or name}",  # a new name alone moves no branch
@@ -309,6 +310,20 @@ def _make_cell(
             steps = tuple(s for s in steps if isinstance(s, Phase) and s is not Phase.PLAN)
         values["phases"] = steps
     return Cell(**values)
+
+
+def _choose_agents(*levels: Any) -> dict[str, Any]:
+    """`agent` and `agents` of the nearest level that has one of them (the last one first); the
+    first of several is the cell's agent."""
+    from orchestr.spec.record_models import stated_values
+
+    for level in reversed(levels):
+        stated = stated_values(Cell, level)
+        if stated.get("agents"):
+            return {"agent": stated["agents"][0], "agents": tuple(stated["agents"])}
+        if stated.get("agent"):
+            return {"agent": stated["agent"], "agents": ()}
+    return {}
 
 
 def _branch_problems(document: Any, here: tuple[str, str], cell: Cell) -> list[Problem]:

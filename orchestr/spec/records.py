@@ -119,6 +119,18 @@ class Cell:
         OnlyForAgents(),
         Doc("how agents work in single phases", {"repair": {"effort": "high"}}),
     ] = ()
+    agents: Annotated[
+        fields.AgentChain,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("instead of `agent`: after one that failed the next works", ["my-agent", "other"]),
+    ] = ()
+    max_wait: Annotated[
+        fields.Duration | None,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("how long a usage limit is waited for before the next of `agents` works", "30m"),
+    ] = None
 
     @property
     def has_plan_phase(self) -> bool:

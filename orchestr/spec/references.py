@@ -88,6 +88,7 @@ def check_document(
     levels: list[tuple[tuple[str, ...], Any, bool]] = [(("defaults",), raw.get("defaults"), True)]
     levels += [((section, cell.name), raw[section][cell.name], not cell.pushes) for cell in cells]
     found += check_phases.check_phases(document, levels, phases, agents)
+    found += _chain_problems(document, levels)
     if agents is not None:
         found += _agent_problems(document, section, cells, agents)
     return found
@@ -245,19 +246,36 @@ def _cut_text_problems(document: Document, here: tuple[str, ...], todo: Any) -> 
             yield document.make_problem(path, message, hint, severity="warning")
 
 
+def _chain_problems(
+    document: Document, levels: Iterable[tuple[tuple[str, ...], Any, bool]]
+) -> Iterable[Problem]:
+    """`agent` beside `agents`: only one of them can name the first."""
+    for here, fields, _ in levels:
+        if isinstance(fields, dict) and "agent" in fields and "agents" in fields:
+            message = "`agents` names the first one already"
+            yield document.make_problem((*here, "agent"), message, "remove it", at_key=True)
+
+
 def _agent_problems(
     document: Document, section: str, cells: list[CellSketch], agents: Collection[str]
 ) -> Iterable[Problem]:
     raw = document.value
     defaults = raw.get("defaults")
-    places: list[tuple[tuple[str, ...], Any]] = [(("defaults", "agent"), defaults)]
-    places += [((section, cell.name, "agent"), raw[section][cell.name]) for cell in cells]
-    for path, fields in places:
-        name = fields.get("agent") if isinstance(fields, dict) else None
-        if isinstance(name, str) and name not in agents:
-            declare = "declare it in orchestr.toml, like [agents.my-agent]"
-            hint = suggest_name(name, agents) or declare
-            yield document.make_problem(path, f"there is no agent {quote_value(name)}", hint)
+    places: list[tuple[tuple[str, ...], Any]] = [(("defaults",), defaults)]
+    places += [((section, cell.name), raw[section][cell.name]) for cell in cells]
+    for here, fields in places:
+        if not isinstance(fields, dict):
+            continue
+        listed = fields.get("agents")
+        named: list[tuple[tuple[str | int, ...], Any]] = [(("agent",), fields.get("agent"))]
+        named += [(("agents", index), name) for index, name in enumerate(listed)
+                  ] if isinstance(listed, list) else []  # fmt: skip
+        for step, name in named:
+            if isinstance(name, str) and name not in agents:
+                declare = "declare it in orchestr.toml, like [agents.my-agent]"
+                hint = suggest_name(name, agents) or declare
+                what = f"there is no agent {quote_value(name)}"
+                yield document.make_problem((*here, *step), what, hint)
 
 
 def _is_branch(name: str | None) -> bool:

@@ -32,7 +32,7 @@ MEANT = [
     ("claude-limit", 1, "limited", (1000, 200, 50), 0.00321, "hit your limit"),
     ("claude-429", 1, "limited", (1000, 200, 50), 0.00321, "Request rejected (429)"),
     ("claude-529", 1, "limited", None, 0.0, "529"),
-    ("claude-500", 1, "failed", None, 0.0, "API Error: 500"),
+    ("claude-500", 1, "passing", None, 0.0, "API Error: 500"),
     ("claude-401", 1, "failed", None, 0.0, "Failed to authenticate"),
     ("claude-billing", 1, "failed", None, 0.0, "Credit balance is too low"),
     ("claude-budget", 1, "failed", (2000, 400, 100), 0.00642, "budget"),
@@ -42,12 +42,18 @@ MEANT = [
     ("codex-429", 1, "limited", None, None, "429 Too Many Requests"),
     ("codex-overloaded", 1, "limited", None, None, "at capacity"),
     ("codex-quota", 1, "failed", None, None, "Quota exceeded. Check your plan and billing"),
-    ("codex-500", 1, "failed", None, None, "high demand"),
+    ("codex-500", 1, "passing", None, None, "high demand"),
     ("codex-401", 1, "failed", None, None, "401 Unauthorized"),
     ("gemini-ok", 0, "ok", (5000, 1000, 250), None, ""),
+    ("claude-503", 1, "passing", (1000, 200, 50), 0.00321, "API Error: 503"),
+    ("claude-away", 1, "passing", None, 0.0, "Unable to connect"),
+    ("codex-503", 1, "passing", None, None, "503 Service Unavailable"),
+    ("gemini-503", 247, "passing", (1000, 200, 50), None, "status 503"),
+    ("gemini-away", 1, "passing", None, None, "fetch failed"),
+    ("gemini-quota", 173, "limited", None, None, "Please retry in 3600s"),
     ("gemini-429", 173, "limited", (1000, 200, 50), None, "API Error: status 429"),
     ("opencode-ok", 0, "ok", (5000, 1000, 250), 0.0045, ""),
-    ("opencode-500", 1, "failed", None, None, "status 500"),
+    ("opencode-500", 1, "passing", None, None, "status 500"),
     ("opencode-401", 1, "failed", (1000, 200, 50), 0.0009, "status 401"),
 ]
 
@@ -62,7 +68,8 @@ def test_every_recorded_end(
     verdict = adapter(name.split("-", maxsplit=1)[0]).judge_end(exited(code), path)
 
     said = [w for w, yes in [("ok", verdict.ok), ("limited", verdict.limited),
-                             ("lost", verdict.session_lost)] if yes]  # fmt: skip
+                             ("lost", verdict.session_lost),
+                             ("passing", verdict.passing)] if yes]  # fmt: skip
     assert (said or ["failed"]) == [how], verdict
     used = verdict.tokens
     assert (used and (used.input, used.cached, used.output)) == tokens

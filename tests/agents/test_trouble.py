@@ -109,6 +109,18 @@ def test_opencode_that_waits_in_silence_waits_for_a_limit(tmp_path: Path) -> Non
     assert not adapter("opencode").judge_end(idle, path).limited
 
 
+def test_an_agent_that_tries_again_in_silence_is_in_trouble(tmp_path: Path) -> None:
+    """codex tries a refused connection again for minutes; its idle limit is no failure of its."""
+    path = tmp_path / "transcript.jsonl"
+    again = {"type": "error", "message": "Reconnecting... waiting for network (Connection failed)"}
+    done = {"type": "item.completed", "item": {"type": "agent_message", "text": "I go on."}}
+    idle = ExitRecord(None, 2, ExitReason.IDLE)
+    path.write_text(f"{json.dumps(again)}\n")
+    assert adapter("codex").judge_end(idle, path).passing
+    path.write_text(f"{json.dumps(again)}\n{json.dumps(done)}\n")
+    assert not adapter("codex").judge_end(idle, path).passing
+
+
 def test_opencode_is_judged_by_its_last_step(tmp_path: Path) -> None:
     """A full context is an error that it gets over: its exit code stays 1."""
     path = tmp_path / "transcript.jsonl"
@@ -392,3 +404,9 @@ def test_codex_tries_its_own_sandbox(tmp_path: Path, code: int, said: str, why: 
     off = adapter("codex", program=str(program), sandbox="danger-full-access")
     assert isinstance(off, CliAgent)
     assert off.explain_own_sandbox() is None
+
+
+@pytest.mark.parametrize("text", ["[API Error: terminated]", "Internal error: terminated"])
+def test_a_stream_that_node_calls_terminated_was_dropped(text: str) -> None:
+    assert find_trouble(text) is Trouble.PASSING
+    assert find_trouble("its tool was terminated") is Trouble.OTHER

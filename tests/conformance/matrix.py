@@ -58,6 +58,7 @@ def record_agent(name: str, promises: tuple[str, ...], before: dict[str, Any]) -
 def hide_numbers(note: str) -> str:
     """A note without what differs from trial to trial."""
     note = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", note)
+    note = re.sub(r"(\\n\d+)+.*", " ...", note)
     return re.sub(r"/\S*orchestr-trial-\w+", "...", note)
 
 

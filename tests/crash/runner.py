@@ -29,6 +29,8 @@ POINTS = {
     "edit": "orchestr.forges.local:LocalForge.edit_pull_request",
     "rest": "orchestr.forges.github_api:GitHubApi.send_rest_request",
     "press": "orchestr.forges.github:GitHubForge._press_merge_button",
+    "f-open": "orchestr.forges.forgejo:ForgejoForge.open_pull_request",
+    "f-press": "orchestr.forges.forgejo:ForgejoForge._press_merge_button",
     "start": "orchestr.supervisor.client:start_supervisor",
     "add": "orchestr.cell.worktree.ensure:add_worktree",
     "forget": "orchestr.cell.phases.forget:_move_aside",

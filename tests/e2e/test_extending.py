@@ -133,7 +133,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(toys: Workspace) -> None
     said = both(toys.run("list", code=2))
     assert "there is no agent kind `zzz`" in said
     assert "known: acp, claude, codex, command, gemini, opencode, toy" in said
-    assert "known: github, gitlab, local, toy" in said
+    assert "known: forgejo, gitea, github, gitlab, local, toy" in said
 
 
 def test_a_package_that_cannot_be_imported_is_named(

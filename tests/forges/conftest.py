@@ -27,7 +27,9 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
 @pytest.fixture
 def forgejo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forgejo]:
     """The stub, and an environment with its token; without what other tests waited for."""
-    with Forgejo(tmp_path) as stub:
+    folder = tmp_path / "forgejo"
+    folder.mkdir()
+    with Forgejo(folder) as stub:
         for name, value in stub.env().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(rate_limit, "_LANES", {})

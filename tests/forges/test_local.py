@@ -354,7 +354,7 @@ def test_the_settings_choose_the_forge(tmp_path: Path) -> None:
     forge = make_forge(Some())  # type: ignore[arg-type]
     assert isinstance(forge, LocalForge)
     assert forge.root == tmp_path / "forge"
-    assert FORGE_KINDS.own_names == ("github", "gitlab", forge.kind)
+    assert FORGE_KINDS.own_names == ("forgejo", "gitea", "github", "gitlab", forge.kind)
 
 
 # --- several processes, and kills ------------------------------------------------------------

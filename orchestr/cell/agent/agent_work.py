@@ -19,6 +19,7 @@ class AgentWork:
 
     ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
     ``told`` goes into the journal with each of its events, ``options`` with its starts.
+    ``max_wait`` are seconds that a usage limit is waited for; None: as long as it lasts.
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class AgentWork:
     told: Mapping[str, Any] = field(default_factory=dict)
     leave: Callable[[], None] = lambda: None
     options: Callable[[], AgentOptions] = AgentOptions
+    max_wait: float | None = None
 
     @property
     def cost_key(self) -> int | str:

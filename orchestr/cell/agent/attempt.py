@@ -23,6 +23,7 @@ from orchestr.cell.agent.stop_agent import (
     stop_attempt_agents,
     stop_unrecorded_agents,
 )
+from orchestr.cell.agent_chain import choose_author, list_authors
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.auto_amendment import bind_attempt
 from orchestr.cell.context import CellContext
@@ -47,6 +48,7 @@ from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.errors import (
+    AgentUnusable,
     FinalFailure,
     Interrupted,
     MachineFault,
@@ -77,11 +79,12 @@ def begin_attempt(
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
         ctx.check_disk_room()
-        session = find_stopped_session(ctx, newest, key)
+        agent = choose_author(list_authors(ctx), newest, key)
+        session = find_stopped_session(ctx, newest, key, agent)
         if newest is not None and session is not None:
             attempt = _reopen_attempt(ctx, newest, marker, session)
         else:
-            attempt = _open_attempt(ctx, marker, key, tries)
+            attempt = _open_attempt(ctx, marker, key, tries, agent)
     attempts.link_transcript(ctx.dir, attempt.number)
     return attempt
 
@@ -127,6 +130,8 @@ def carry_out_attempt(
             raise
         close_attempt(ctx, attempt, "failed", text)
         hint = error.hint or f"orchestr logs {ctx.name}"
+        if type(error) is AgentUnusable and not harm:
+            raise AgentUnusable(text, hint=hint, cell=ctx.name) from error
         if harm or type(error) is not PhaseFailed:  # what no further attempt would change
             raise FinalFailure(text, hint=hint, cell=ctx.name) from error
         raise ctx.fail(text, hint=hint) from error
@@ -182,13 +187,15 @@ def _resume_attempt(
     return newest
 
 
-def find_stopped_session(ctx: CellContext, newest: Attempt | None, key: str) -> str | None:
+def find_stopped_session(
+    ctx: CellContext, newest: Attempt | None, key: str, agent: str
+) -> str | None:
     """The session of an attempt for the same work that was stopped, when its agent can go on with
     it; None where a new attempt begins."""
     if newest is None or (newest.outcome, newest.of, newest.key) != ("aborted", "", key):
         return None
-    model = planned_options(ctx, Role.IMPLEMENT).options.model
-    if (newest.agent, newest.model) != (ctx.agent_settings.name, model or ""):
+    model = planned_options(ctx, Role.IMPLEMENT, agent=agent).options.model
+    if (newest.agent, newest.model) != (agent, model or ""):
         return None
     state = client.read_attempt_state(attempts.attempt_folder(ctx.dir, newest.number))
     if state in UNENDED or attempts.is_rebuild_requested(ctx.dir):
@@ -210,14 +217,16 @@ def _reopen_attempt(
     return attempt
 
 
-def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, tries: int) -> Attempt:
+def _open_attempt(
+    ctx: CellContext, marker: WorktreeMarker, key: str, tries: int, agent: str
+) -> Attempt:
     """Make the worktree ready, then record the attempt."""
     start, notes = _prepare_worktree(ctx, marker)
     attempt = attempts.open_attempt(
         ctx.dir,
         key=key,
-        agent=ctx.agent_settings.name,
-        model=planned_options(ctx, Role.IMPLEMENT).options.model,
+        agent=agent,
+        model=planned_options(ctx, Role.IMPLEMENT, agent=agent).options.model,
         start=start,
         tries=tries,
     )

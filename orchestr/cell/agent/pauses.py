@@ -10,6 +10,7 @@ file of the provider's. The same end that is judged again after a kill changes n
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from orchestr.agents import AgentVerdict
 from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import prepare_next_start
 from orchestr.cell.context import CellContext
-from orchestr.errors import CorruptState
+from orchestr.errors import AgentUnusable, CorruptState
 from orchestr.files import read_json, write_json
 from orchestr.state.events import EventKind
 from orchestr.supervisor import client
@@ -27,6 +28,7 @@ from orchestr.supervisor.client import AttemptState
 
 POLL = 0.2  # s, while waiting for the end of a pause
 TROUBLE = "trouble.json"
+LIMIT = "limit.json"  # the same of a usage limit
 TROUBLE_OVER = (
     "The connection to your model was lost and is back. Go on where you stopped: your task and its "
     "rules are the same, and what you had changed is still there (`git status` shows it).\n"
@@ -59,8 +61,31 @@ def pause_for_limit(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) ->
     until = verdict.limited_until
     if until is not None and until <= time.time():
         until = None  # a reset that is over already, and refused all the same
+    used = verdict.tokens
+    known, tokens = _read_trouble(work.folder / LIMIT), used.input + used.output if used else 0
+    record = decide_trouble(known, tokens, time.time(), math.inf)
+    if record is not None and record != known:
+        write_json(work.folder / LIMIT, asdict(record))
     _pause_provider(ctx, work, until, "")
     prepare_next_start(work.folder, verdict.session_id)
+
+
+def refuse_long_wait(ctx: CellContext, work: AgentWork) -> None:
+    """Raises AgentUnusable where another agent follows and the provider of this one pauses for
+    longer than `max_wait`, counted from the first refusal since it last got on."""
+    until, now = ctx.provider_pause(work.agent).paused_until(), time.time()
+    if work.max_wait is None or until <= now:
+        return
+    if client.read_attempt_state(work.folder) is not AttemptState.NEVER_STARTED:
+        return
+    known = _read_trouble(work.folder / LIMIT)
+    wait = until - (known.since if known is not None else now)
+    if wait > work.max_wait:
+        provider = ctx.run.settings.agents[work.agent].limit_pool
+        reason = ctx.provider_pause(work.agent).reason or f"usage limit of {provider}"
+        raise AgentUnusable(
+            f"{reason} for {wait:.0f} s, longer than max_wait ({work.max_wait:g} s)", cell=ctx.name
+        )
 
 
 def pause_for_trouble(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) -> str | None:

@@ -35,15 +35,17 @@ from orchestr.cell.agent.pauses import (
     end_trouble,
     pause_for_limit,
     pause_for_trouble,
+    refuse_long_wait,
     wait_for_provider,
 )
 from orchestr.cell.agent.refused_commands import warn_of_refused
+from orchestr.cell.agent_chain import find_max_wait
 from orchestr.cell.agent_options import attempt_options
 from orchestr.cell.budget import Spending
 from orchestr.cell.context import CellContext
 from orchestr.cell.seal_results import close_seals
 from orchestr.cell.worktree.person_changes import hand_over_worktree, record_left
-from orchestr.errors import CorruptState, FinalFailure, Interrupted, OrchestrError
+from orchestr.errors import AgentUnusable, CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_file, read_json
 from orchestr.git.worktrees import delete_tree
 from orchestr.process.redaction import redact
@@ -89,6 +91,7 @@ def author_work(
         write,
         told=told,
         options=lambda: attempt_options(ctx, attempt),
+        max_wait=find_max_wait(ctx, attempt) if phase is None else None,
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
     )
 
@@ -102,6 +105,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
     """
     folder = work.folder
     while True:
+        refuse_long_wait(ctx, work)
         wait_for_provider(ctx, work)
         found = client.read_attempt_state(folder)
         if found is AttemptState.LOST:
@@ -153,7 +157,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             reason = gives_up or verdict.reason
             reason = work.attribute_reason(f"{reason}; {lacks}" if lacks else reason)
             if verdict.final or end.reason is ExitReason.SPAWN_FAILED:
-                raise FinalFailure(reason, hint=logs, cell=ctx.name)
+                raise AgentUnusable(reason, hint=logs, cell=ctx.name)
             raise ctx.fail(reason, hint=logs)
 
 
@@ -290,7 +294,7 @@ def judge_exit(ctx: CellContext, work: AgentWork, end: ExitRecord) -> AgentVerdi
             why = "stopped"
         case ExitReason.TIMEOUT:
             why = f"timed out after {read_time_limit(folder, 'timeout'):g} s; its output is kept"
-        case ExitReason.IDLE if verdict.limited:
+        case ExitReason.IDLE if verdict.limited or verdict.passing:
             return verdict  # it waited for its provider, without a word
         case ExitReason.IDLE:
             why = f"said nothing for {read_time_limit(folder, 'idle_timeout'):g} s and was stopped"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell import amendment
 from orchestr.cell.agent.attempt import begin_attempt, carry_out_attempt, close_attempt
+from orchestr.cell.agent_chain import find_follower, list_authors
 from orchestr.cell.auto_amendment import find_waiting_cells
 from orchestr.cell.context import CellContext
 from orchestr.cell.inputs import attempt_key
@@ -33,7 +34,7 @@ from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.person_changes import record_clean
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
-from orchestr.errors import PhaseFailed
+from orchestr.errors import AgentUnusable, PhaseFailed
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -197,6 +198,12 @@ def _make_attempt(
     try:
         made = carry_out_attempt(ctx, attempt, marker)
     except PhaseFailed as error:
+        follower = find_follower(list_authors(ctx), attempt.agent)
+        if follower is not None and type(error) in (PhaseFailed, AgentUnusable):
+            ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
+                     reason=f"attempt {attempt.number} of {attempt.agent} failed: {error.reason}; "
+                     f"{follower} works on it next")  # fmt: skip
+            return None
         retry = ctx.run.settings.limits.retry if ctx.cell.retry is None else ctx.cell.retry
         if type(error) is not PhaseFailed or attempt.tries >= retry:
             raise

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestr.cell.agent.changed_guides import read_ignored
+from orchestr.cell.agent_chain import explain_change
 from orchestr.cell.agent_options import list_work_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.input_changes import InputChange, input_changes
@@ -67,7 +68,11 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
     if (ctx.run.overrides.agent or ctx.agent_name) in ctx.run.settings.agents:
         options = tuple((one.work, one.chosen) for one in list_work_options(ctx))
     return ExplainGrounds(
-        tuple(found.values()), *_find_journal_sources(ctx), ignored=ignored, options=options
+        tuple(found.values()),
+        *_find_journal_sources(ctx),
+        ignored=ignored,
+        options=options,
+        changed_agent=explain_change(ctx, list(attempts.iter_attempts(ctx.dir))),
     )
 
 

@@ -49,6 +49,7 @@ class ExplainGrounds:
     last: JournalSource | None = None
     forgotten: JournalSource | None = None  # what made the last build: `forget`, --force
     ignored: str = ""  # of the repository's settings, by the newest attempt's agent
+    changed_agent: str = ""  # why another of the cell's agents works than the first
     options: tuple[tuple[str, ChosenOptions], ...] = ()  # work -> what its agent is asked for
 
 
@@ -89,6 +90,8 @@ def explain_text(
     if grounds.ignored:
         lines.append(f"  its agent ignored: {clean_line(grounds.ignored)}"
                      f" (trust = true in [repos.{cell.repo}] turns it on)")  # fmt: skip
+    if grounds.changed_agent:
+        lines.append(f"  {clean_line(grounds.changed_agent)}")
     for work, chosen in grounds.options:
         words = format_options(chosen.options, chosen.sources)
         lines.append(f"  options of {clean_line(work)}: {words}")

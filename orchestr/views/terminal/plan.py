@@ -30,7 +30,8 @@ class DiskSpace:
 @dataclass(frozen=True, slots=True)
 class CellWork:
     """What a run would give a cell. ``agent`` and ``timeout`` (seconds) are None where none works,
-    ``unchecked`` says why there are no ``checks``, ``options`` what agents are asked for by work.
+    ``unchecked`` says why there are no ``checks``, ``options`` what agents are asked for by work,
+    ``followers`` who works after ``agent`` has failed.
     """
 
     repo_path: str = ""
@@ -43,6 +44,7 @@ class CellWork:
     reviewers: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     options: tuple[tuple[str, ChosenOptions], ...] = ()
+    followers: tuple[str, ...] = ()
 
 
 NO_WORK = CellWork()
@@ -147,6 +149,7 @@ def plan_json(
                 "repo_path": mine.repo_path or None,
                 "agent": mine.agent,
                 "model": mine.model,
+                "followers": list(mine.followers),
                 "timeout_s": mine.timeout,
                 "checks": list(mine.checks),
                 "reviewers": list(mine.reviewers),
@@ -191,7 +194,8 @@ def _work_lines(work: CellWork) -> list[str]:
     if work.agent:
         model = f", model {clean_line(work.model)}" if work.model else ""
         limit = f", at most {format_duration(work.timeout)}" if work.timeout else ""
-        lines.append(f"    agent     {work.agent}{model}{limit}")
+        then = f"; after it fails {', then '.join(work.followers)}" if work.followers else ""
+        lines.append(f"    agent     {work.agent}{model}{limit}{then}")
     for name, chosen in work.options:
         lines.append(f"    options   {clean_line(name)}: {format_options(chosen.options)}")
     if work.checks:
