@@ -372,6 +372,17 @@ def test_protection_is_read_from_the_branch(world: ForgejoWorld) -> None:
     assert world.facts(number).pr.review == "review_required"
 
 
+def test_reviews_that_are_not_shown_end_no_list(world: ForgejoWorld) -> None:
+    world.branch("one", "a")
+    number = world.pull("one")
+    for _ in range(3):
+        world.forgejo.review(number, "PENDING", "not sent yet")
+    world.review(number, Verdict.APPROVED, "fine")
+    world.forgejo.page_size = 2
+    world.forge = ForgejoForge()
+    assert [review.comment.body for review in world.facts(number).reviews] == ["fine"]
+
+
 # --- what only some hosts have -------------------------------------------------------------------
 
 

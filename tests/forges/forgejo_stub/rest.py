@@ -13,7 +13,16 @@ from .state import PEOPLE, ForgejoState, number_of
 
 Answer = tuple[int, Any]
 Query = Mapping[str, list[str]]
-_VERDICTS = {"APPROVED": "APPROVED", "CHANGES_REQUESTED": "REQUEST_CHANGES", "COMMENTED": "COMMENT"}
+_VERDICTS = {"APPROVED": "APPROVED", "CHANGES_REQUESTED": "REQUEST_CHANGES",
+             "COMMENTED": "COMMENT", "PENDING": "PENDING"}  # fmt: skip
+
+
+class Rows(list[Any]):
+    """A page; ``total`` is what the host says there is."""
+
+    def __init__(self, total: int | None, rows: Sequence[Any]) -> None:
+        super().__init__(rows)
+        self.total = total
 
 
 class RestDoor(ForgejoState):
@@ -87,7 +96,7 @@ class RestDoor(ForgejoState):
         """A page of a list; no more than the host gives."""
         size = min(int(wanted["limit"][0]), self.page_size)
         start = (int(wanted["page"][0]) - 1) * size
-        return 200, list(rows[start : start + size])
+        return 200, Rows(len(rows), rows[start : start + size])
 
     # --- the repository --------------------------------------------------------------------------
 
@@ -184,6 +193,7 @@ class RestDoor(ForgejoState):
         if waits and self.states_of(pull["head_sha"]) == {"success"}:
             self.merge(slug, number, {})
         said = self.said.get(f"{slug}#{number}", [])
+        closed = [row for row in said if row["kind"] == "ClosedEvent" or row.get("type") == "close"]
         fork = f"{pull['fork']}/{slug.partition('/')[2]}" if pull.get("fork") else slug
         repo_id = 1 if fork == slug else 2
         return {
@@ -197,6 +207,7 @@ class RestDoor(ForgejoState):
             "base": {"label": pull["base"], "ref": pull["base"], "sha": pull["base_sha"],
                      "repo_id": 1, "repo": {"full_name": slug}},
             "created_at": pull["created_at"], "updated_at": pull["updated_at"],
+            "closed_at": closed[-1]["at"] if closed else None,
             "labels": [{"name": name, "id": 1} for name in pull["labels"]],
             "requested_reviewers": [person(name) for name in pull["reviewers"]],
             "assignees": [person(name) for name in pull["assignees"]],
@@ -267,7 +278,9 @@ class RestDoor(ForgejoState):
             words = {**first, "body": "", "number": number_of(thread["id"])}
             rows.append(review(words, "COMMENT", len(thread["comments"])))
         rows.sort(key=lambda row: str(row["submitted_at"]))
-        return self.page(rows, wanted)
+        page = self.page(rows, wanted)[1]
+        shown = [row for row in page if row["state"] != "PENDING"]  # another person's draft
+        return 200, Rows(len(rows), shown)
 
     def _places(self, _slug: str, _number: str, number: str, _: Query) -> Answer:
         thread = self.thread_of(int(number))
@@ -293,7 +306,8 @@ class RestDoor(ForgejoState):
     # --- CI --------------------------------------------------------------------------------------
 
     def _status(self, slug: str, sha: str, wanted: Query) -> Answer:
-        return 200, {"sha": sha, "statuses": self.page(self.status_rows(slug, sha), wanted)[1]}
+        rows = self.page(self.status_rows(slug, sha), wanted)[1]
+        return 200, {"sha": sha, "statuses": rows} if rows else None
 
     def _set_status(self, _slug: str, sha: str, asked: Mapping[str, Any]) -> Answer:
         self.set_status(sha, asked["context"], asked["state"], asked["description"])
