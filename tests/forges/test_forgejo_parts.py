@@ -18,6 +18,7 @@ from orchestr.forges.base import (
 )
 from orchestr.forges.followed import CheckState, Dressing, Verdict
 from orchestr.forges.forgejo import ForgejoForge
+from orchestr.forges.forgejo_actions import is_check_of
 from orchestr.forges.forgejo_login import LoginPlaces, explain_login, find_login
 from orchestr.forges.forgejo_protection import is_required_check
 from orchestr.forges.forgejo_query import strip_draft, write_title
@@ -372,6 +373,17 @@ def test_protection_is_read_from_the_branch(world: ForgejoWorld) -> None:
     assert world.facts(number).pr.review == "review_required"
 
 
+def test_reviews_that_are_not_shown_end_no_list(world: ForgejoWorld) -> None:
+    world.branch("one", "a")
+    number = world.pull("one")
+    for _ in range(3):
+        world.forgejo.review(number, "PENDING", "not sent yet")
+    world.review(number, Verdict.APPROVED, "fine")
+    world.forgejo.page_size = 2
+    world.forge = ForgejoForge()
+    assert [review.comment.body for review in world.facts(number).reviews] == ["fine"]
+
+
 # --- what only some hosts have -------------------------------------------------------------------
 
 
@@ -390,15 +402,27 @@ def test_an_answer_at_a_place_whatever_call_there_is(world: ForgejoWorld, flavou
 
 
 def test_a_host_without_calls_for_jobs(world: ForgejoWorld) -> None:
-    world.forgejo.flavour = "forgejo"
     sha = world.branch("one", "a")
     number = world.pull("one")
     world.run_ci(sha, Said("unit", CheckState.FAILURE, ["expected 768"]))
     red = by_name(world.facts(number).checks)["unit"]
+    world.forgejo.flavour = "old"
     assert world.forge.read_check_log(world.repo, red) == "expected 768"
     with pytest.raises(ForgeError, match="no call to run unit again") as refused:
         world.forge.rerun_check(world.repo, red)
     assert refused.value.hint == f"see {red.url}"
+
+    world.forgejo.flavour = "forgejo"
+    assert world.forge.read_check_log(world.repo, red) == "expected 768"
+    for _ in range(2):  # one that runs already is running again
+        world.forge.rerun_check(world.repo, red)
+    assert by_name(world.facts(number).checks)["unit"].state is CheckState.PENDING
+
+
+def test_a_check_is_of_the_job_that_it_names() -> None:
+    assert is_check_of("CI / test (java, 17) (push)", "test (java, 17)")
+    assert not is_check_of("CI / test (java, 17) (push)", "test")
+    assert is_check_of("unit", "unit")
 
 
 def test_who_is_not_known_is_said_in_words(world: ForgejoWorld) -> None:
