@@ -80,16 +80,20 @@ class RestDoor(ForgejoState):
             ("GET", r"commits/(\w+)/status", self._status),
             ("POST", r"statuses/(\w+)", self._set_status),
         ]
+        jobs: list[tuple[str, str, Callable[..., Answer]]] = [
+            ("GET", "actions/runs", self._runs),
+            ("GET", rf"{run}/jobs", self._jobs),
+            ("GET", r"actions/jobs/(\d+)", self._job),
+            ("GET", r"actions/jobs/(\d+)/logs", self._log),
+        ]
         if self.flavour == "gitea":
-            return [*routes,
+            return [*routes, *jobs,
                 ("POST", rf"{one}/comments/(\d+)/replies", self._reply),
-                ("GET", "actions/runs", self._runs),
-                ("GET", rf"{run}/jobs", self._jobs),
-                ("GET", r"actions/jobs/(\d+)", self._job),
-                ("GET", r"actions/jobs/(\d+)/logs", self._log),
-                ("POST", rf"{run}/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
+                ("POST", r"actions/runs/\w+/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
         if self.flavour == "forgejo":
-            return [*routes, ("POST", rf"{one}/reviews/(\d+)/comments", self._add_place)]
+            return [*routes, *jobs,
+                ("POST", rf"{one}/reviews/(\d+)/comments", self._add_place),
+                ("POST", r"actions/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
         return routes
 
     def page(self, rows: Sequence[Any], wanted: Query) -> Answer:
@@ -313,13 +317,18 @@ class RestDoor(ForgejoState):
         self.set_status(sha, asked["context"], asked["state"], asked["description"])
         return 201, {}
 
-    def _runs(self, _slug: str, wanted: Query) -> Answer:
-        return 200, {"workflow_runs": [{"id": wanted["head_sha"][0]}]}
+    def _runs(self, slug: str, wanted: Query) -> Answer:
+        page = f"{self.root}/{slug}/actions/runs"
+        other = {"id": "other", "html_url": f"{page}/2"}
+        run = {"id": wanted["head_sha"][0], "html_url": f"{page}/1"}
+        return 200, {"workflow_runs": [other, run]}
 
     def _jobs(self, slug: str, run: str, _: Query) -> Answer:
         page = f"{self.root}/{slug}/actions/runs/1/jobs"
         rows = [{"id": row["number"], "name": row["name"], "html_url": f"{page}/{row['number']}"}
                 for row in self.runs.get(run, [])]  # fmt: skip
+        if self.flavour == "forgejo":
+            return 200, [{"id": row["id"], "name": row["name"]} for row in rows]
         return 200, {"jobs": rows}
 
     def _job(self, _slug: str, number: str, _: Query) -> Answer:
@@ -330,7 +339,7 @@ class RestDoor(ForgejoState):
         lines = self.find_run(int(number))["log"]
         return 200, "".join(f"2026-01-02T03:04:05.1234567Z {line}\n" for line in lines)
 
-    def _rerun(self, _slug: str, _run: str, number: str, _: Any) -> Answer:
+    def _rerun(self, _slug: str, number: str, _: Any) -> Answer:
         self.run_again(int(number))
         return 201, {}
 
