@@ -1,7 +1,7 @@
 """What a kind of agent or forge declares, and the registries that find it.
 
 A kind is one file: a module of `orchestr.agents.kinds` or `orchestr.forges.kinds` with a `KIND`,
-or an entry point of another package that names one (docs/extending.md). The settings read from
+or an entry point of another package that names one (docs/plugins.md). The settings read from
 it which keys its table may have; `orchestr.agents` and `orchestr.forges` make the adapter.
 """
 
@@ -70,10 +70,12 @@ AGENT_KINDS: Registry[AgentKind] = Registry(
     group="orchestr.agents",
     package="orchestr.agents.kinds",
     attribute=lambda _name: "KIND",
+    accepts=lambda value: isinstance(value, AgentKind),
 )
 FORGE_KINDS: Registry[ForgeKind] = Registry(
     "forge kind",
     group="orchestr.forges",
     package="orchestr.forges.kinds",
     attribute=lambda _name: "KIND",
+    accepts=lambda value: isinstance(value, ForgeKind),
 )

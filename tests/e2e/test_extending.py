@@ -1,4 +1,4 @@
-"""A package of another author adds one of each kind: docs/extending.md, installed.
+"""A package of another author adds one of each kind: docs/plugins.md, installed.
 
 The package is made of the examples on that page and installed by pip, without the network, into a
 folder that is on PYTHONPATH. Nothing of ours is changed for it.
@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.workspace import Workspace, both
 
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 EXAMPLE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PROGRAM = """\
 #!/bin/sh
