@@ -266,25 +266,32 @@ class CliAgent(ABC):
     def _judge_failure(
         self, verdict: AgentVerdict, why: str, sums: UsageTally, end: ExitRecord, folder: Path
     ) -> AgentVerdict:
-        """What a bad end is, by its words. A time that they name wins over an exit code."""
+        """What a bad end is, by its words. A time that they name wins over an exit code, and so
+        does what is final. A limit without a time that only a line of output speaks of is passing
+        trouble, which is not waited for without end: the line may be of a test."""
         now = datetime.now().astimezone()
         silent = sums.retrying if end.reason == ExitReason.IDLE else ""
-        words = f"{why} {silent} {self.read_silent_trouble(folder, end)}".strip()
+        silent = f"{silent} {self.read_silent_trouble(folder, end)}".strip()
+        words = f"{why} {silent}".strip()
         kind = self.speaks or self.kind
-        named = find_limit(words, now, kind) or self.limit_from_exit(end)
+        trouble = find_trouble(words, kind)
+        final = trouble is Trouble.FINAL
+        by_code = None if final else self.limit_from_exit(end)
+        named = find_limit(words, now, kind) or by_code
         limit = sums.limit or named
-        if limit is not None:
+        doubted = (limit is named is not None and named.until is None and by_code is None
+                   and not silent and is_noted_only(sums))  # fmt: skip
+        if limit is not None and not doubted:
             until = limit.until or (named.until if named is not None else None)
             return replace(verdict, reason=why, limited=True, limited_until=until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
-        trouble = find_trouble(words, kind)
-        passing = trouble is Trouble.PASSING or self.is_passing_exit(end)
+        passing = doubted or trouble is Trouble.PASSING or self.is_passing_exit(end)
         return replace(
             verdict,
             reason=why,
             session_lost=lost,
-            passing=passing and not lost,
-            final=trouble is Trouble.FINAL,
+            passing=passing and not lost and not final,
+            final=final,
         )
 
     def read_answer(self, transcript: Path, since: int = 0) -> str:
@@ -354,6 +361,11 @@ def failure_reason(end: ExitRecord, sums: UsageTally) -> str:
         return f"{code} after a result that said success"
     said = f": {one_line(sums.note)}" if sums.note else ""
     return f"{code} without a result{said}"
+
+
+def is_noted_only(sums: UsageTally) -> bool:
+    """Whether nothing but lines of output, which are no events, say why a start failed."""
+    return sums.result is None and not sums.error
 
 
 def one_line(text: str) -> str:

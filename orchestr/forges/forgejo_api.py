@@ -12,10 +12,12 @@ Nothing here can be read as "there is none".
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -226,6 +228,15 @@ class ForgejoApi:
         raise RequestRefused(status, message)
 
 
+@cache
+def _make_tls_context(cert_file: str | None) -> ssl.SSLContext:
+    """How hosts are verified. httpx would read all certificates for each client, and for each of
+    its proxies; ``cert_file``, which it reads itself, is only what tells two contexts apart."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of a list; a host may leave rows of it out, so a short one is not always the last."""
@@ -253,6 +264,7 @@ class _Client:
             },
             timeout=TIMEOUT,
             follow_redirects=False,
+            verify=_make_tls_context(os.environ.get("SSL_CERT_FILE")),
         )
         weakref.finalize(self, self._http.close)  # a forge has no end of its own
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.forges import forgejo_merge
+from orchestr.forges import forgejo_merge, make_forge
 from orchestr.forges.base import (
     ForeignAddress,
     ForgeAway,
@@ -16,6 +16,7 @@ from orchestr.forges.base import (
     PRState,
     RepoRef,
 )
+from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CheckState, Dressing, Verdict
 from orchestr.forges.forgejo import ForgejoForge
 from orchestr.forges.forgejo_actions import is_check_of
@@ -23,6 +24,8 @@ from orchestr.forges.forgejo_login import LoginPlaces, explain_login, find_login
 from orchestr.forges.forgejo_protection import is_required_check
 from orchestr.forges.forgejo_query import strip_draft, write_title
 from orchestr.forges.forgejo_remote import RepoPath, parse_repo_url
+from orchestr.forges.routed import RoutedForge
+from orchestr.settings.loader import load_settings
 from orchestr.testing.follow_world import Said, by_name
 from orchestr.testing.forge_contract import git
 from tests.forges.forgejo_stub import TOKEN, Forgejo
@@ -448,3 +451,36 @@ def test_an_issue_with_what_writers_said(world: ForgejoWorld) -> None:
     for foreign in ("https://github.com/o/r/issues/1", "notes.md"):
         with pytest.raises(ForeignAddress):
             world.forge.read_issue(foreign)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "roots"),
+    [("gitea", "local", ["https://h.org/f"]), ("gitlab", "forgejo", ["https://h.org/f", None]),
+     ("github", "forgejo", [None, "https://h.org/f"])],
+)  # fmt: skip
+def test_an_address_is_for_the_kind_that_can_have_one(
+    tmp_path: Path, kind: str, other: str, roots: list[str | None]
+) -> None:
+    (tmp_path / "orchestr.toml").write_text(
+        f'[agents.a]\nkind = "command"\nrun = ["true"]\n[forge]\nkind = "{kind}"\n'
+        f'url = "https://h.org/f"\n[repos.sdk]\nforge = "{other}"\n'
+    )
+    forge = make_forge(load_settings(tmp_path, {}))
+    assert isinstance(forge, RoutedForge)
+    assert forge.kind == f"{kind}+{other}"
+    found = [getattr(member, "root", None) for member in forge.members]
+    assert found[: len(roots)] == roots
+
+
+def test_its_addresses_are_read() -> None:
+    plain = parse_address("https://codeberg.org/o/n/pulls/12")
+    below = parse_address("https://h.org:8443/f/g/o/n/pulls/3")
+    assert plain is not None
+    assert below is not None
+    assert (plain.host, plain.repository, plain.number) == ("codeberg.org", "o/n", 12)
+    assert (below.host, below.repository, below.ref) == (
+        "h.org:8443/f/g",
+        "o/n",
+        "refs/pull/3/head",
+    )
+    assert parse_address("https://codeberg.org/n/pulls/12") is None
