@@ -16,6 +16,7 @@ from mcp_types import CallToolRequestParams
 
 from orchestr.commands.mcp_tools import server
 from orchestr.commands.mcp_tools.tool import Arguments, Tool
+from orchestr.process.inside import INSIDE, Surrounding, mark_inside
 from orchestr.testing.killed_at import is_killed_at
 from tests.e2e.workspace import Workspace
 from tests.mcp.test_server import DRAFT
@@ -59,12 +60,25 @@ def test_a_fault_of_ours_is_an_error_that_quotes_nothing(
 
     (tmp_path / "orchestr.toml").touch()
     tool: Tool[Any] = Tool("status", "t", "d", Arguments, fail, {})
-    monkeypatch.setitem(server.TOOLS, "status", tool)
+    monkeypatch.setitem(server.load_tools(), "status", tool)
     value, good = server.run_tool(tmp_path, "status", {})
     assert not good
     assert value["error"]["message"] == "a fault in orchestr: KeyError"
     assert "inner words" in (tmp_path / ".orchestr/fault.log").read_text()
     assert capsys.readouterr().out == ""
+
+
+def test_inside_an_attempt_it_looks_and_keeps_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = Workspace.make(tmp_path / "ws", cells={"a": {}})
+    work = Surrounding(str(ws.root), str(ws.root / ".orchestr"), "demo/a", "the agent", 1)
+    monkeypatch.setenv(INSIDE, mark_inside(work)[INSIDE])
+    assert server.run_tool(ws.root, "status", {})[1]
+    given = {"name": "greet", "intent": "Greet", "spec": yaml.safe_dump(DRAFT)}
+    value, good = server.run_tool(ws.root, "draft", given)
+    assert not good and "`orchestr draft` is for people" in value["error"]["message"]
+    assert not (ws.root / "specs/greet.md").exists()
 
 
 @pytest.mark.slow
