@@ -32,6 +32,7 @@ from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.trust_words import EVERYTHING, trusts
 from orchestr.supervisor.client import ExitReason, ExitRecord, read_launch
 
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md")
@@ -53,6 +54,8 @@ class CliAgent(ABC):
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
     repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
+    part_files: tuple[tuple[str, str], ...] = ()  # of these: what can be trusted alone, by word
+    inner_parts: tuple[tuple[str, str], ...] = ()  # the same, of what is in one of them
     guides: tuple[str, ...] = ()  # the names of the guides that it reads there
     ends: tuple[str, ...] = ("result",)  # its last records, see `AgentLaunch`
     goes_on: tuple[str, ...] = ()
@@ -146,18 +149,36 @@ class CliAgent(ABC):
         """Which of the repository's settings and guides it does not obey."""
         if request.trust:
             return ()
+        _, ignored = self.sort_settings(request.worktree, request.trusted)
         guides = (f"{name} (changed by this feature)" for name in self.find_doubted_guides(request))
-        return (*find_settings(request.worktree, self.repo_files), *guides)
+        return (*ignored, *guides)
+
+    def sort_settings(
+        self, checkout: Path, trust: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The settings of its own that are in a checkout: which it obeys, and which it ignores.
+        ``trust`` is that of `[repos.X]`."""
+        known, obeyed, ignored = dict(self.part_files), [], []
+        for name in find_settings(checkout, self.repo_files):
+            inner = [part for file, part in self.inner_parts if file == name and part in trust]
+            if trusts(trust, known.get(name, EVERYTHING)):
+                obeyed.append(name)
+            elif inner:
+                obeyed.append(f"{name} (its {', '.join(inner)})")
+                ignored.append(f"{name} (all but its {', '.join(inner)})")
+            else:
+                ignored.append(name)
+        return tuple(obeyed), tuple(ignored)
 
     def find_doubted_guides(self, request: AgentRequest) -> list[str]:
         """The guides that it would read and this feature has changed; none where all is trusted."""
-        changed = () if request.trust else request.changed_guides
+        changed = () if request.obeys("guides") else request.changed_guides
         return [name for name in changed if Path(name).name in self.guides]
 
     def list_guides(self, request: AgentRequest) -> list[str]:
         """The repository's guides for agents that it is to read: those that are there, without
         those that this feature has changed."""
-        changed = () if request.trust else request.changed_guides
+        changed = () if request.obeys("guides") else request.changed_guides
         return [name for name in GUIDES
                 if (request.worktree / name).is_file() and name not in changed]  # fmt: skip
 
