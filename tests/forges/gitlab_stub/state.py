@@ -24,6 +24,7 @@ class GitLabState(People):
         self.most_reviewers = 9  # GitLab Free takes one
         self.complexity = 0  # the letters of a query that are too many; 0: never
         self.access_level = 30
+        self.moved: dict[str, str] = {}  # paths that projects had -> their present one
         self.wants_green = False  # pipelines must succeed
         self.wants_resolved = False  # all discussions must be resolved
 
