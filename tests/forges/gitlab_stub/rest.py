@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
-from tests.forges.github_stub.common import ME, Refusal, Row, git
+from tests.forges.github_stub.common import ME, Refusal, Row, git, write_ref
 
 from .state import PEOPLE, GitLabState, is_draft
 
@@ -121,7 +121,7 @@ class RestDoor(GitLabState):
                               False)  # fmt: skip
         made.update(head_sha=heads.get(head, ""), base_sha=heads.get(base, ""))
         self.run_commands(made, asked.get("description") or "")
-        git(self.repos[slug], "update-ref", self.pull_ref.format(made["number"]), made["head_sha"])
+        write_ref(self.repos[slug], self.pull_ref.format(made["number"]), made["head_sha"])
         self.save()
         return 201, self.row(slug, made)
 
