@@ -34,6 +34,7 @@ from orchestr.run.check_programs import check_programs
 from orchestr.run.check_sandbox import check_own_sandboxes, check_sandbox
 from orchestr.run.check_signing import check_signing
 from orchestr.run.check_surroundings import check_surroundings
+from orchestr.run.check_trust import check_trust
 from orchestr.run.check_worktrees import check_worktrees
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.repo_paths import repo_path
@@ -89,6 +90,7 @@ def check_prerequisites(
     found += check_programs(chosen)
     found += check_own_phases(chosen)
     found += check_options(chosen)
+    found += check_trust(chosen)
     found += check_worktrees(chosen)
     busy = find_cells_to_run(run, cells, forced)
     found += check_sandbox(busy)

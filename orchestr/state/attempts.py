@@ -51,6 +51,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
     pictured: bool = False  # its folder says whether its surroundings were compared
     tries: int = 0  # how many attempts before it failed and were followed by another, see `retry`
+    followed: bool = False  # it failed, and another one follows by itself
 
     @property
     def is_open(self) -> bool:
@@ -234,15 +235,22 @@ def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
 
 
 def close(
-    cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "", *, tip: str | None = None
+    cell_dir: Path,
+    attempt: Attempt,
+    outcome: str,
+    reason: str = "",
+    *,
+    tip: str | None = None,
+    followed: bool = False,
 ) -> Attempt:
     """Record how it ended: done, failed, blocked, aborted, superseded or forgotten.
 
-    ``tip`` is where it leaves the branch; None: where it was recorded before.
+    ``tip`` is where it leaves the branch; None: where it was recorded before. ``followed``: another
+    attempt follows by itself, which counts this one, see `Attempt.tries`.
     """
     closed = replace(
         attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp(),
-        tip=tip or attempt.tip,
+        tip=tip or attempt.tip, followed=followed,
     )  # fmt: skip
     write_attempt(cell_dir, closed)
     return closed
