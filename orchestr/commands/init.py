@@ -170,8 +170,8 @@ def _describe_surroundings(found: Surroundings) -> Iterator[str]:
         yield "agent demo, a script that only plays: no agent's program is on PATH (docs/agents.md)"
     why = "; ".join(found.forge_why_not.values())
     if found.forge:
-        others = {repo.forge for repo in found.repos if repo.forge}
-        kinds = ", ".join(_FORGES.get(kind, kind) for kind in (found.forge, *sorted(others)))
+        beside = {repo.forge for repo in found.repos if repo.forge}
+        kinds = ", ".join(_FORGES.get(kind, kind) for kind in (found.forge, *sorted(beside)))
         yield f"forge: {kinds}{f' ({why})' if why else ''}"
     else:
         yield f"forge: the folder .orchestr/forge{f' ({why})' if why else ''}"

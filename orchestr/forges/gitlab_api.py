@@ -265,7 +265,7 @@ class _Client:
             ) from error
         import requests
 
-        class Session(requests.Session):
+        class CarefulSession(requests.Session):
             """Goes where an answer sends it only with the same question to the same host: requests
             would send the token on to any host, and make a `GET` of what writes."""
 
@@ -277,7 +277,7 @@ class _Client:
         self.token = login.token
         self.own_name = ""
         self._last: Any = None
-        session = Session()
+        session = CarefulSession()
         session.hooks["response"].append(self._remember)
         given: dict[str, Any] = {"oauth_token" if login.is_oauth else "private_token": login.token}
         self._gitlab = gitlab.Gitlab(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.gitlab_login import find_login, find_token_host
+from orchestr.forges.gitlab_login import VARIABLES, find_login, find_token_host
 from orchestr.forges.gitlab_query import guard_commands, strip_draft, unguard_commands, write_title
 from orchestr.forges.gitlab_remote import parse_project_url
+from orchestr.git.stated import FORGE_TOKENS
 from orchestr.process.redaction import filter_env
 
 
@@ -144,3 +145,7 @@ def test_a_host_is_the_same_however_it_is_written(host: str) -> None:
     env = {"GITLAB_HOST": host, "GITLAB_TOKEN": "glpat-envEnvEnvEnvEnv0", "HOME": "/nowhere"}
     assert find_token_host(None, env) == "git.example.org"
     assert find_login("git.example.org", None, env) is not None
+
+
+def test_no_hook_of_a_repository_gets_a_token() -> None:
+    assert set(VARIABLES) <= set(FORGE_TOKENS)
