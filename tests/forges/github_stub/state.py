@@ -54,6 +54,7 @@ class State:
         self.by_ruleset = False  # whether it is a ruleset that says so, not a protection rule
         self.unsure = 0  # requests that are told that mergeability is not known yet
         self.hidden: set[str] = set()  # fields that this login may not read
+        self.lacking: set[str] = set()  # fields that the schema of an older host does not have
         self.forks: dict[str, str] = {}  # a fork's slug -> its parent's
         self.renamed: dict[str, str] = {}  # repositories, old name to new
         self.offers_stacks = False
