@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from orchestr.errors import CorruptState
 
@@ -76,19 +76,23 @@ def read_file(path: Path) -> bytes:
     """The content of a regular file. Raises OSError, also for what is in a file's place and could
     be waited for without end: a pipe, a device.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def open_regular(path: Path, flags: int = 0) -> BinaryIO:
+    """A regular file to read from, with more ``flags`` of `os.open`. Raises as `read_file`."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "it is a folder", os.fspath(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.ENXIO, "it is a pipe or a device", os.fspath(path))
-        stream = os.fdopen(fd, "rb")
+        return os.fdopen(fd, "rb")
     except BaseException:
         os.close(fd)
         raise
-    with stream:
-        return stream.read()
 
 
 def display_path(path: Path, root: Path) -> str:

@@ -8,6 +8,10 @@ installed package never changes what an existing workspace does.
 
 Listing imports nothing, and the installed packages are searched only when a name is not ours or
 all names are asked for: a workspace that uses our kinds alone does not pay for the search.
+
+A package that is broken (it cannot be imported, wants another version of orchestr, takes a name
+that a second package has, too, or declares something else) is an error where its kind is used,
+which names it; `orchestr.settings.plugins` lists them all.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -33,8 +37,15 @@ class Registry(Generic[T]):
     """The kinds of one sort. ``attribute`` names what a module of ours declares its kind as."""
 
     def __init__(
-        self, what: str, *, group: str, package: str, attribute: Callable[[str], str]
+        self,
+        what: str,
+        *,
+        group: str,
+        package: str,
+        attribute: Callable[[str], str],
+        accepts: Callable[[Any], bool] = callable,
     ) -> None:
+        self._accepts = accepts  # whether what another package declares is such a kind
         self.what = what
         self.group = group
         self.package = package
@@ -70,35 +81,95 @@ class Registry(Generic[T]):
         return tuple(sorted(self._entry_points))
 
     @cached_property
-    def _entry_points(self) -> dict[str, EntryPoint]:
-        from importlib.metadata import entry_points  # 15 ms: only for names that are not ours
-
-        found = entry_points(group=self.group)
-        return {point.name: point for point in found if point.name not in self.own_names}
+    def _entry_points(self) -> dict[str, tuple[EntryPoint, ...]]:
+        found = find_entry_points(self.group)
+        return {name: points for name, points in found.items() if name not in self.own_names}
 
     def _import_kind(self, name: str) -> T:
         if name in self.own_names:
             module = importlib.import_module(f"{self.package}.{name}")
             kind: T = getattr(module, self._attribute(name))
             return kind
-        point = self._entry_points.get(name)
-        if point is None:
+        points = self._entry_points.get(name)
+        if points is None:
             known = ", ".join(self.names())
             raise OrchestrError(f"there is no {self.what} {name!r}", hint=f"known: {known}")
         try:
-            loaded: T = point.load()
-        except Exception as error:  # a package may raise anything while it is imported
+            loaded: T = load_entry_point(points, self._accepts)
+        except BrokenPlugin as error:
+            package = f"the package {error.package}" if error.package else "its package"
             raise OrchestrError(
-                f"the {self.what} {name!r} ({point.value}) cannot be loaded:"
-                f" {type(error).__name__}: {error}",
-                hint=f"repair or uninstall the package{_name_package(point)}",
+                f"the {self.what} {name!r} ({points[0].value}) cannot be loaded: {error}",
+                hint=f"repair or uninstall {package}",
             ) from error
         return loaded
 
 
-def _name_package(point: EntryPoint) -> str:
-    """` NAME`, the distribution that an entry point is from, where that is known."""
-    return f" {point.dist.name}" if point.dist is not None else ""
+class BrokenPlugin(Exception):
+    """What another package brings cannot be used; the message says why, ``package`` names it."""
+
+    def __init__(self, why: str, package: str) -> None:
+        super().__init__(why)
+        self.package = package
+
+
+def find_entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points of a group by name, several where packages take the same name."""
+    from importlib.metadata import entry_points  # 15 ms: only where a name is not ours
+
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: point.value):
+        found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+def load_entry_point(points: Sequence[EntryPoint], accepts: Callable[[Any], bool]) -> Any:
+    """What the only entry point of a name declares. Raises BrokenPlugin."""
+    point, package = points[0], name_package(points[0])
+    if len(points) > 1:
+        names = " and ".join(f"{name_package(one) or '?'} ({one.value})" for one in points)
+        raise BrokenPlugin(f"several packages declare it: {names}", name_package(points[-1]))
+    wanted = explain_other_version(point)
+    if wanted is not None:
+        raise BrokenPlugin(wanted, package)
+    try:
+        loaded = point.load()
+    except (Exception, SystemExit) as error:  # a package may raise anything while it is imported
+        raise BrokenPlugin(f"{type(error).__name__}: {error}", package) from error
+    if not accepts(loaded):
+        raise BrokenPlugin(
+            f"it is an object of type {type(loaded).__name__}, and no such declaration "
+            "(docs/plugins.md)",
+            package,
+        )
+    return loaded
+
+
+def explain_other_version(point: EntryPoint) -> str | None:
+    """Why the package of an entry point is not for this version of orchestr, by its metadata."""
+    if point.dist is None or not point.dist.requires:
+        return None
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    import orchestr
+
+    for line in point.dist.requires:
+        if not line.lower().startswith("orchestr"):
+            continue
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if wanted.name.lower() != "orchestr" or (wanted.marker and not wanted.marker.evaluate()):
+            continue
+        if not wanted.specifier.contains(orchestr.__version__, prereleases=True):
+            return f"it needs orchestr {wanted.specifier}, and this is {orchestr.__version__}"
+    return None
+
+
+def name_package(point: EntryPoint) -> str:
+    """The distribution that an entry point is from; empty where that is not known."""
+    return point.dist.name if point.dist is not None else ""
 
 
 VERBS: Registry[Any] = Registry(
@@ -106,6 +177,7 @@ VERBS: Registry[Any] = Registry(
     group="orchestr.commands",
     package="orchestr.commands",
     attribute=str.capitalize,  # the class of `orchestr plan` is `Plan`
+    accepts=lambda value: isinstance(value, type) and hasattr(value, "doc_purpose"),
 )
 
 

@@ -42,8 +42,9 @@ class AgentRequest:
     ``schema`` is a JSON schema of the last answer, for agents that can be held to one.
     ``pictures`` are named in the prompt; they are for agents that must be handed what they see.
     ``walled``: it runs in our sandbox, so a sandbox of its own may stay away. ``trust``: the
-    repository's own settings of the agent are obeyed; ``changed_guides`` are those of its guides
-    that this feature has changed.
+    repository's own settings of the agent are obeyed; ``trusted`` are the parts that are, where not
+    all of it is (`orchestr.settings.trust_words`); ``changed_guides`` are those of its guides that
+    this feature has changed.
 
     ``effort``, ``fallback_model``, ``mcp``, ``args`` (words after those of the settings) and
     ``max_turns`` are there only where the kind declares that it can be given them.
@@ -61,12 +62,17 @@ class AgentRequest:
     pictures: tuple[Path, ...] = ()
     walled: bool = False
     trust: bool = False
+    trusted: tuple[str, ...] = ()
     changed_guides: tuple[str, ...] = ()
     effort: str | None = None
     fallback_model: str | None = None
     mcp: tuple[McpServer, ...] = ()
     args: tuple[str, ...] = ()
     max_turns: int | None = None
+
+    def obeys(self, part: str) -> bool:
+        """Whether a part of the repository's settings counts: all, or it alone."""
+        return self.trust or part in self.trusted
 
     @property
     def passed_variables(self) -> tuple[str, ...]:

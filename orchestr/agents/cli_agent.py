@@ -32,6 +32,7 @@ from orchestr.files import read_json, write_json
 from orchestr.process.run import run_command
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.settings.trust_words import EVERYTHING, trusts
 from orchestr.supervisor.client import ExitReason, ExitRecord, read_launch
 
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md")
@@ -53,6 +54,8 @@ class CliAgent(ABC):
     lost: str = "no (conversation|rollout|session) found|session not found"
     tells: bool = False  # whether its stream reports costs
     repo_files: tuple[str, ...] = ()  # its settings in a repository, which could run programs
+    part_files: tuple[tuple[str, str], ...] = ()  # of these: what can be trusted alone, by word
+    inner_parts: tuple[tuple[str, str], ...] = ()  # the same, of what is in one of them
     guides: tuple[str, ...] = ()  # the names of the guides that it reads there
     ends: tuple[str, ...] = ("result",)  # its last records, see `AgentLaunch`
     goes_on: tuple[str, ...] = ()
@@ -146,18 +149,36 @@ class CliAgent(ABC):
         """Which of the repository's settings and guides it does not obey."""
         if request.trust:
             return ()
+        _, ignored = self.sort_settings(request.worktree, request.trusted)
         guides = (f"{name} (changed by this feature)" for name in self.find_doubted_guides(request))
-        return (*find_settings(request.worktree, self.repo_files), *guides)
+        return (*ignored, *guides)
+
+    def sort_settings(
+        self, checkout: Path, trust: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The settings of its own that are in a checkout: which it obeys, and which it ignores.
+        ``trust`` is that of `[repos.X]`."""
+        known, obeyed, ignored = dict(self.part_files), [], []
+        for name in find_settings(checkout, self.repo_files):
+            inner = [part for file, part in self.inner_parts if file == name and part in trust]
+            if trusts(trust, known.get(name, EVERYTHING)):
+                obeyed.append(name)
+            elif inner:
+                obeyed.append(f"{name} (its {', '.join(inner)})")
+                ignored.append(f"{name} (all but its {', '.join(inner)})")
+            else:
+                ignored.append(name)
+        return tuple(obeyed), tuple(ignored)
 
     def find_doubted_guides(self, request: AgentRequest) -> list[str]:
         """The guides that it would read and this feature has changed; none where all is trusted."""
-        changed = () if request.trust else request.changed_guides
+        changed = () if request.obeys("guides") else request.changed_guides
         return [name for name in changed if Path(name).name in self.guides]
 
     def list_guides(self, request: AgentRequest) -> list[str]:
         """The repository's guides for agents that it is to read: those that are there, without
         those that this feature has changed."""
-        changed = () if request.trust else request.changed_guides
+        changed = () if request.obeys("guides") else request.changed_guides
         return [name for name in GUIDES
                 if (request.worktree / name).is_file() and name not in changed]  # fmt: skip
 
@@ -245,25 +266,32 @@ class CliAgent(ABC):
     def _judge_failure(
         self, verdict: AgentVerdict, why: str, sums: UsageTally, end: ExitRecord, folder: Path
     ) -> AgentVerdict:
-        """What a bad end is, by its words. A time that they name wins over an exit code."""
+        """What a bad end is, by its words. A time that they name wins over an exit code, and so
+        does what is final. A limit without a time that only a line of output speaks of is passing
+        trouble, which is not waited for without end: the line may be of a test."""
         now = datetime.now().astimezone()
         silent = sums.retrying if end.reason == ExitReason.IDLE else ""
-        words = f"{why} {silent} {self.read_silent_trouble(folder, end)}".strip()
+        silent = f"{silent} {self.read_silent_trouble(folder, end)}".strip()
+        words = f"{why} {silent}".strip()
         kind = self.speaks or self.kind
-        named = find_limit(words, now, kind) or self.limit_from_exit(end)
+        trouble = find_trouble(words, kind)
+        final = trouble is Trouble.FINAL
+        by_code = None if final else self.limit_from_exit(end)
+        named = find_limit(words, now, kind) or by_code
         limit = sums.limit or named
-        if limit is not None:
+        doubted = (limit is named is not None and named.until is None and by_code is None
+                   and not silent and is_noted_only(sums))  # fmt: skip
+        if limit is not None and not doubted:
             until = limit.until or (named.until if named is not None else None)
             return replace(verdict, reason=why, limited=True, limited_until=until)
         lost = re.search(self.lost, f"{why} {sums.note}", re.IGNORECASE) is not None
-        trouble = find_trouble(words, kind)
-        passing = trouble is Trouble.PASSING or self.is_passing_exit(end)
+        passing = doubted or trouble is Trouble.PASSING or self.is_passing_exit(end)
         return replace(
             verdict,
             reason=why,
             session_lost=lost,
-            passing=passing and not lost,
-            final=trouble is Trouble.FINAL,
+            passing=passing and not lost and not final,
+            final=final,
         )
 
     def read_answer(self, transcript: Path, since: int = 0) -> str:
@@ -333,6 +361,11 @@ def failure_reason(end: ExitRecord, sums: UsageTally) -> str:
         return f"{code} after a result that said success"
     said = f": {one_line(sums.note)}" if sums.note else ""
     return f"{code} without a result{said}"
+
+
+def is_noted_only(sums: UsageTally) -> bool:
+    """Whether nothing but lines of output, which are no events, say why a start failed."""
+    return sums.result is None and not sums.error
 
 
 def one_line(text: str) -> str:

@@ -184,6 +184,7 @@ SHELLS = ("Bash", "bash", "run_shell_command", "$", "shell")  # tools that run c
 # The fields of a tool's input that say most, the best first.
 SUMMARIES = ("command", "cmd", "file_path", "filePath", "path", "pattern", "text", "message",
              "description")  # fmt: skip
+MOST_TOKENS = 10**15  # more than anyone pays for; what an agent names beyond it is no figure
 Parse = Callable[[bytes], tuple[Event, ...]]
 
 
@@ -236,14 +237,20 @@ def text_or_empty(value: Any) -> str:
 
 def count_or_zero(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return max(0, int(value))
+    if isinstance(value, float) and not isfinite(value):
+        return 0
+    return min(max(0, int(value)), MOST_TOKENS)
 
 
 def amount_or_none(value: Any) -> float | None:
     """An amount, None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int):  # one of many digits has no float
+        return float(value) if 0 <= value <= MOST_TOKENS else None
+    if not isfinite(value):
         return None
     return float(value) if value >= 0 else None
 

@@ -5,11 +5,13 @@ claude's answers. Each of these programs keeps a file of the session in its sett
 appends to it after every answer of the model. Owns finding these files and adding them up; where
 they lie and what a line counts is the adapter's: `SessionRecords`.
 
-Reads on from where it was, in bounded memory, and never raises for what is in a file.
+Reads on from where it was, in bounded memory, and never raises for what is in a file. An agent may
+write anything in its place: a pipe, a link, terabytes of holes.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +19,13 @@ from typing import TYPE_CHECKING
 
 from orchestr.agents.events import Record, TokenUsage, parse_record
 from orchestr.agents.usage import MeasureFiles, add_usages, read_whole_lines
+from orchestr.files import open_regular
 
 if TYPE_CHECKING:
     from orchestr.agents.base import Agent
 
 COPY = "config-0"  # in an attempt's folder: the copy of the settings folder behind the wall
+MOST = 1 << 28  # bytes between two looks; what has grown by more is not read: the stream counts
 SAFE = frozenset("0123456789abcdefABCDEF-_")
 
 
@@ -66,7 +70,7 @@ class SessionMeter:
             if session in self._found:
                 break
             found = home.glob(self.records.pattern(session))
-            files = sorted(path for path in found if path.is_file())  # no pipe that an agent made
+            files = sorted(path for path in found if path.is_file() and not path.is_symlink())
             if files:
                 self._found[session] = files
         return self._found.get(session, [])
@@ -94,7 +98,9 @@ def measure_sessions(agent: Agent, folder: Path) -> MeasureFiles | None:
 def _read_lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
     """Whole lines from a byte on, each with the byte at which it ends."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, os.O_NOFOLLOW) as stream:
+            if os.fstat(stream.fileno()).st_size - start > MOST:
+                return
             stream.seek(start)
             for _, line in read_whole_lines(stream):
                 yield stream.tell(), line

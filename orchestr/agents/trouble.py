@@ -44,16 +44,18 @@ class Phrases:
 
 ALL = Phrases(
     limit=r"(?:status(?: code)?|error|http|rejected)\W{0,3}(?:429|529)\b|too many requests"
-    r"|rate.?limit|usage limit|hit your (?:\w+ )?limit|(?<!not )overloaded|at capacity"
-    r"|exhausted your capacity|RESOURCE_EXHAUSTED|quota will reset",
+    r"|(?<![/_])rate.?limit(?!\w*\.\w)|usage limit|hit your (?:\w+ )?limit"
+    r"|(?<!not )overloaded|at capacity|exhausted your capacity|RESOURCE_EXHAUSTED|quota will reset",
     passing=r"(?:status(?: code)?|error|http|code)\W{0,3}5(?:0[0234]|2\d)\b"
     r"|internal server error|bad gateway|service unavailable|gateway time.?out|server_error"
     r"|high demand|fetch failed|socket hang up|stream (?:disconnected|closed|ended|error)"
     r"|premature(?:ly)? close|other side closed|connection (?:error|lost|aborted|was closed)"
     r"|error sending request|unable to connect|network error|request timed out|\bEPIPE\b"
     r"|error: terminated|incomplete (?:json|chunked)|response (?:stream )?(?:ended|was cut)",
-    final=r"billing|insufficient_quota|credit balance|\b40[13]\b|invalid.{0,12}api.?key"
-    r"|authentication|context (?:length|window)|prompt is too long",
+    final=r"billing|insufficient_quota|credit balance|invalid.{0,12}api.?key"
+    r"|(?:status(?: code)?|error|http|code)\W{0,3}40[13]\b|^40[13]\b"
+    r"|\b40[13] (?:unauthorized|forbidden)|authentication.{0,3}(?:error|failed|required)"
+    r"|context (?:length|window)|prompt is too long",
 )  # fmt: skip
 PHRASES: Mapping[str, Phrases] = MappingProxyType({
     # Its text of a limit names billing, too; with a time to wait for it is one all the same.

@@ -23,6 +23,7 @@ from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json, write_json
 from orchestr.process.file_lock import FlockLock
 
+LONGEST = 366 * 86400.0  # s: no provider means a later time
 POLL = 0.15  # s; a slot freed by another process is seen this late at the most
 
 
@@ -92,26 +93,40 @@ class ProviderPause:
             until = float(self._read_file().get("until", 0))
         except (TypeError, ValueError):
             return 0.0
-        return until if until > time.time() else 0.0
+        return until if 0 < until - time.time() < LONGEST else 0.0
 
     @property
     def reason(self) -> str:
         """Why it is paused, empty for a usage limit."""
         return str(self._read_file().get("reason") or "")
 
-    def extend(self, until: float | None = None, *, refusal: str = "", reason: str = "") -> float:
+    def extend(
+        self,
+        until: float | None = None,
+        *,
+        refusal: str = "",
+        reason: str = "",
+        again: bool = False,
+    ) -> float:
         """Note one more refusal: until the time it named, else twice as long as last time.
 
-        The same ``refusal`` told again, after a kill, changes nothing. Backing off has 10 % of
-        jitter. Returns the Unix time of the next try.
+        A pause that lasts still is never made shorter, and who was refused in it had started
+        before: that does not double the wait. ``again``: it was refused without having got on, so a
+        time that it names is not trusted to be enough. The same ``refusal`` told again, after a
+        kill, changes nothing. Backing off has 10 % of jitter. Returns the Unix time of the next
+        try.
         """
-        raw = self._read_file()
+        raw, paused = self._read_file(), self.paused_until()
         with suppress(KeyError, TypeError, ValueError):
             if refusal and raw["refusal"] == refusal:
                 return float(raw["until"])
         wait = self._next_wait()
-        if until is None:
-            until = time.time() + wait * random.uniform(1.0, 1.1)
+        if paused > 0:
+            wait = self._last_wait() or wait
+        if until is None or again:
+            until = max(until or 0.0, time.time() + wait * random.uniform(1.0, 1.1))
+        if paused >= until:
+            until, reason = paused, str(raw.get("reason") or "")
         pause = {"until": until, "wait": wait, "refusal": refusal, "reason": reason}
         write_json(self._path, pause)
         return until
@@ -134,8 +149,10 @@ class ProviderPause:
         return raw if isinstance(raw, dict) else {}
 
     def _next_wait(self) -> float:
+        return min(self._most, max(self._first, self._last_wait() * 2))
+
+    def _last_wait(self) -> float:
         try:
-            last = float(self._read_file().get("wait", 0))
+            return float(self._read_file().get("wait", 0))
         except (TypeError, ValueError):
-            last = 0.0
-        return min(self._most, max(self._first, last * 2))
+            return 0.0

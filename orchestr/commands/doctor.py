@@ -28,12 +28,14 @@ from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
 from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
+from orchestr.run.check_plugins import check_plugins, describe_plugins
 from orchestr.run.check_sandbox import describe_sandbox
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.preflight import MIN_GIT, check_prerequisites
 from orchestr.run.workspace import Session
 from orchestr.sandbox.choose import choose_sandbox
 from orchestr.sandbox.mounts import SandboxError
+from orchestr.settings.plugins import list_plugins
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.layout import DRAFT, create_state_dirs
@@ -111,7 +113,10 @@ class Doctor(PlainVerb):
                 found[str(finding)] = finding
         for finding in [*registered, *find_orphans(session, features)]:
             found[str(finding)] = finding
-        write_stdout("\n".join(_describe_workspace(session)) + "\n")
+        plugins = list_plugins()
+        for finding in check_plugins(plugins):
+            found[str(finding)] = finding
+        write_stdout("\n".join([*_describe_workspace(session), *describe_plugins(plugins)]) + "\n")
         for finding in found.values():
             write_stdout(f"{finding}\n")
         errors = sum(f.severity == "error" for f in found.values())

@@ -1,4 +1,7 @@
-"""`info TASK`: a task's files, dependencies and state, with the reasons of ours."""
+"""`info TASK`: a task's files, dependencies and state, with the reasons of ours.
+
+Without a task: the program itself, and what other packages add to it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from doit.cmd_info import Info as DoitInfo
 
+import orchestr
 from orchestr.cell.phases import cross_checks
 from orchestr.commands.base.verb import Verb, attach_loader
 from orchestr.errors import UsageError
@@ -29,17 +33,38 @@ def find_review_transcripts(session: Session, target: Target) -> list[str]:
     return [str(f / TRANSCRIPT) for f in ordered if (f / TRANSCRIPT).exists()]
 
 
+def describe_program() -> list[str]:
+    """Version and interpreter, then the packages that add kinds, with what is wrong with them."""
+    from orchestr.run.check_plugins import check_plugins, describe_plugins
+    from orchestr.settings.plugins import list_plugins
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    plugins = list_plugins()
+    findings = [str(finding) for finding in check_plugins(plugins)]
+    packages = describe_plugins(plugins) or ["package    none adds anything"]
+    head = [f"orchestr   {orchestr.__version__}", f"python     {python}, {sys.executable}"]
+    return [*head, *packages, *findings]
+
+
 class Info(Verb, DoitInfo):  # type: ignore[misc]
     """doit's `info`, where a group's state is that of what is below it."""
 
-    purpose = "show a task's files, dependencies and state"
-    usage = "FEATURE[:CELL[:PHASE]]"
+    purpose = (
+        "show a task's files, dependencies and state; without one, the program and its plugins"
+    )
+    usage = "[FEATURE[:CELL[:PHASE]]]"
     help_group = "view"
     only_reads = True
-    examples = (("info mlkem:java-sdk:check", "files and state of one phase"),)
+    examples = (
+        ("info mlkem:java-sdk:check", "files and state of one phase"),
+        ("info", "the version, and what other packages add"),
+    )
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Exit 0 when it is up to date, 1 when something would run."""
+        if not args:
+            sys.stdout.write("".join(f"{line}\n" for line in describe_program()))
+            return 0
         session: Session = attach_loader(self).session
         if len(args) != 1:
             raise UsageError("`info` wants one task", hint="orchestr list --all")

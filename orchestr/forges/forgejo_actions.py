@@ -1,8 +1,8 @@
 """Jobs of Actions at a Forgejo: the log of one that is red, and another run of it.
 
-A check of Actions names run and job in its address. Gitea's API gives jobs of a commit, their logs
-and another run; Forgejo's has none of these yet: there the log is read where people download it
-(of public repositories), and a run is begun again on the page or by a push.
+A check of Actions names run and job in its address. Gitea's API and that of Forgejo from 16 on give
+the jobs of a commit, their logs and another run. Of older ones the log is read where people
+download it (of public repositories), and a run is begun again on the page or by a push.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from orchestr.forges.followed import CiCheck
 from orchestr.forges.forgejo_base import ForgejoBase
 from orchestr.forges.forgejo_remote import RepoPath
 from orchestr.forges.rest_answers import RequestMissing, RequestRefused
+
+_DONE = ("completed", "success", "failure", "cancelled", "skipped")  # states of a job that ended
 
 
 class ForgejoActions(ForgejoBase):
@@ -45,45 +47,60 @@ class ForgejoActions(ForgejoBase):
         path = self.path_for(repo)
         job = self._find_job(path, check)
         if job is None:
-            raise ForgeError(
-                f"{path.host} has no call to run {check.name} again", hint=f"see {check.url}"
-            )
-        where = f"{path.api}/actions/runs/{job['run_id']}/jobs/{job['id']}/rerun"
-        try:
-            self.api.send_request(path, "POST", where, again=False)
-        except RequestMissing as error:
-            raise ForgeError(
-                f"{path.host} has no call to run {check.name} again", hint=f"see {check.url}"
-            ) from error
-        except RequestRefused:
-            row = self.api.send_request(path, "GET", f"{path.api}/actions/jobs/{job['id']}")
-            if row.get("status") == "completed":
-                raise
+            raise self._no_call(path, check)
+        ways = (
+            f"{path.api}/actions/runs/{job['run']}/jobs/{job['id']}/rerun",  # Gitea's
+            f"{path.api}/actions/jobs/{job['id']}/rerun",  # Forgejo's
+        )
+        for where in ways:
+            try:
+                self.api.send_request(path, "POST", where, again=False)
+            except RequestMissing:
+                continue
+            except RequestRefused:
+                row = self.api.send_request(path, "GET", f"{path.api}/actions/jobs/{job['id']}")
+                if row.get("status") in _DONE:
+                    raise
+            return
+        raise self._no_call(path, check)
+
+    def _no_call(self, path: RepoPath, check: CiCheck) -> ForgeError:
+        what = f"{path.host} has no call to run {check.name} again"
+        return ForgeError(what, hint=f"see {check.url}")
 
     def _find_job(self, path: RepoPath, check: CiCheck) -> Mapping[str, Any] | None:
-        """The job behind a check; None where the host does not tell jobs."""
-        sha = check.id.split("/")[0]
-        page = urlsplit(check.url).path
+        """The job behind a check, by its address or its name; None where the host tells no jobs."""
+        sha, page = check.id.split("/")[0], urlsplit(check.url).path
         named = []
         try:
-            for job in self._list_jobs(path, sha):
+            for job in self._list_jobs(path, sha, page):
                 if urlsplit(str(job.get("html_url") or "")).path == page:
                     return job
-                if f" / {job['name']} (" in check.name:
+                if is_check_of(check.name, str(job["name"])):
                     named.append(job)
         except RequestRefused:
             return None
         return named[-1] if named else None
 
-    def _list_jobs(self, path: RepoPath, sha: str) -> Iterator[Mapping[str, Any]]:
+    def _list_jobs(self, path: RepoPath, sha: str, page: str) -> Iterator[Mapping[str, Any]]:
+        """The jobs of the run whose page holds ``page``; of all runs of the commit where the host
+        does not say which one that is."""
         size = self.api.read_page_size(path)
-        runs = self.api.send_request(
-            path, "GET", f"{path.api}/actions/runs?head_sha={sha}&limit={size}&page=1"
-        )
-        for run in runs.get("workflow_runs") or ():
+        asked = f"{path.api}/actions/runs?head_sha={sha}&limit={size}&page=1"
+        runs = (self.api.send_request(path, "GET", asked) or {}).get("workflow_runs") or ()
+        mine = [run for run in runs if run.get("html_url")
+                and page.startswith(f"{urlsplit(str(run['html_url'])).path}/")]  # fmt: skip
+        for run in mine or runs:
             where = f"{path.api}/actions/runs/{run['id']}/jobs?limit={size}&page=1"
-            for job in self.api.send_request(path, "GET", where).get("jobs") or ():
-                yield {"run_id": run["id"], **job}
+            answer = self.api.send_request(path, "GET", where)
+            jobs = answer.get("jobs") if isinstance(answer, dict) else answer
+            for job in jobs or ():
+                yield {**job, "run": run["id"]}
+
+
+def is_check_of(check: str, job: str) -> bool:
+    """Whether a check (`CI / unit (push)`) is of the job of a name (`unit`). Pure."""
+    return check == job or check.rpartition(" (")[0].endswith(f" / {job}")
 
 
 def strip_times(log: str) -> str:

@@ -12,10 +12,12 @@ Nothing here can be read as "there is none".
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -70,22 +72,38 @@ class ForgejoApi:
         url = f"{repo.root}/api/v1{path}"
         return self._send(repo, method, url, body, again=again).value
 
-    def read_page(self, repo: RepoPath, path: str, page: int, **query: str) -> list[Any]:
+    def read_page(self, repo: RepoPath, path: str, page: int, **query: str) -> Page:
         """One page of a list. Raises as `send_request`."""
         size = self.read_page_size(repo)
         asked = urlencode({**query, "limit": str(size), "page": str(page)})
-        rows = self.send_request(repo, "GET", f"{path}?{asked}")
+        url = f"{repo.root}/api/v1{path}?{asked}"
+        answer = self._send(repo, "GET", url, None, again=True)
+        rows = answer.value or []  # an empty list may be `null`
         if not isinstance(rows, list):
             raise unreadable_error(repo, TypeError(type(rows).__name__))
-        return rows
+        total = answer.headers.get("x-total-count", "")
+        is_last = page * size >= int(total) if total.isdigit() else len(rows) < size
+        return Page(rows, is_last)
 
     def list_rows(self, repo: RepoPath, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
         """Every row of a list, page by page. Raises as `send_request`, and ForgeError for a list
         that does not end."""
-        for page in range(1, PAGES + 1):
-            rows = self.read_page(repo, path, page, **query)
+        for number in range(1, PAGES + 1):
+            page = self.read_page(repo, path, number, **query)
+            yield from page.rows
+            if page.is_last:
+                return
+        raise ForgeError(f"{repo.url} has more of {path} than can be read")
+
+    def list_events(self, repo: RepoPath, path: str) -> Iterator[Mapping[str, Any]]:
+        """Every event of a timeline. Its pages leave out what is shown elsewhere and count only
+        what they hold, so its end is two empty ones. Raises as `list_rows`."""
+        empty = 0
+        for number in range(1, PAGES + 1):
+            rows = self.read_page(repo, path, number).rows
             yield from rows
-            if len(rows) < self.read_page_size(repo):
+            empty = 0 if rows else empty + 1
+            if empty == 2:
                 return
         raise ForgeError(f"{repo.url} has more of {path} than can be read")
 
@@ -151,7 +169,7 @@ class ForgejoApi:
             if left.isdigit():
                 self.usage.remaining = int(left)
             self._judge(repo, client, answer, url)
-            if answer.value is None and answer.text.strip() and not is_text:
+            if answer.value is None and answer.text.strip() not in ("", "null") and not is_text:
                 raise Retry("the answer is not JSON (a proxy's page?)", done=True)
             return answer
 
@@ -210,6 +228,23 @@ class ForgejoApi:
         raise RequestRefused(status, message)
 
 
+@cache
+def _make_tls_context(cert_file: str | None) -> ssl.SSLContext:
+    """How hosts are verified. httpx would read all certificates for each client, and for each of
+    its proxies; ``cert_file``, which it reads itself, is only what tells two contexts apart."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list; a host may leave rows of it out, so a short one is not always the last."""
+
+    rows: list[Any]
+    is_last: bool
+
+
 class _Client:
     """httpx with one login; used by one thread at a time: the lane of its host sees to that."""
 
@@ -229,6 +264,7 @@ class _Client:
             },
             timeout=TIMEOUT,
             follow_redirects=False,
+            verify=_make_tls_context(os.environ.get("SSL_CERT_FILE")),
         )
         weakref.finalize(self, self._http.close)  # a forge has no end of its own
 

@@ -125,7 +125,7 @@ class ForgejoBase:
     def read_comments(self, path: RepoPath, number: int) -> list[Mapping[str, Any]]:
         """The general comments, the oldest first; this list has no pages."""
         where = f"{self.issue_path(path, number)}/comments"
-        rows = self.api.send_request(path, "GET", where)
+        rows = self.api.send_request(path, "GET", where) or []
         if not isinstance(rows, list):
             raise unreadable_error(path, TypeError(type(rows).__name__))
         return rows
@@ -133,7 +133,7 @@ class ForgejoBase:
     def read_writers(self, path: RepoPath) -> frozenset[str]:
         """The logins of those with write access: whom the host lets issues be assigned to. Who may
         write as a member of a team is among them; no rights of an owner are needed to ask."""
-        rows = self.api.send_request(path, "GET", f"{path.api}/assignees")
+        rows = self.api.send_request(path, "GET", f"{path.api}/assignees") or []
         if not isinstance(rows, list):
             raise unreadable_error(path, TypeError(type(rows).__name__))
         return frozenset(str(row["login"]) for row in rows)

@@ -107,7 +107,8 @@ class ForgejoFollowing(ForgejoActions):
         while sha:
             where = f"{path.api}/commits/{sha}/status?limit={size}&page={page}"
             try:
-                rows = self.api.send_request(path, "GET", where)["statuses"] or []
+                # Without any, the answer is empty or `null`.
+                rows = (self.api.send_request(path, "GET", where) or {}).get("statuses") or []
             except RequestMissing:
                 break  # no such commit here (any more): nothing was said of it
             found += rows
@@ -123,13 +124,14 @@ class ForgejoFollowing(ForgejoActions):
         for review in reviews:
             if review.get("comments_count"):
                 where = f"{self.row_path(path, number)}/reviews/{review['id']}/comments"
-                yield from self.api.send_request(path, "GET", where)
+                yield from self.api.send_request(path, "GET", where) or ()
 
     def _find_closer(self, path: RepoPath, number: int, row: Mapping[str, Any]) -> str:
-        if query.read_state(row) is not PRState.CLOSED:
+        if query.read_state(row) is not PRState.CLOSED or not row.get("closed_at"):
             return ""
         closer = ""
-        for event in self.api.list_rows(path, f"{self.issue_path(path, number)}/timeline"):
+        where = f"{self.issue_path(path, number)}/timeline"
+        for event in self.api.list_rows(path, where, since=str(row["closed_at"])):
             if event.get("type") == "close":
                 closer = str((event.get("user") or {}).get("login") or "")
         return closer

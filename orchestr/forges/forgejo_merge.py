@@ -30,7 +30,9 @@ LOOKS = 120  # at one that the host is not ready to merge
 SETTLES = 5  # looks at one whose answer was lost
 PAUSE = 1.0  # s between two of them
 _LATER = "try again later"
-_QUEUE_EVENTS = {"pull_scheduled_merge": True, "pull_cancel_scheduled_merge": False}
+_QUEUE_EVENTS = {
+    "pull_scheduled_merge": True, "pull_cancel_scheduled_merge": False, "merge_pull": False,
+}  # fmt: skip
 
 
 class ForgejoMerging(ForgejoBase):
@@ -173,7 +175,7 @@ class ForgejoMerging(ForgejoBase):
     def _is_scheduled(self, path: RepoPath, number: int) -> bool:
         """Whether auto-merge is set: the last word about it in the timeline."""
         is_set = False
-        for event in self.api.list_rows(path, f"{self.issue_path(path, number)}/timeline"):
+        for event in self.api.list_events(path, f"{self.issue_path(path, number)}/timeline"):
             is_set = _QUEUE_EVENTS.get(str(event.get("type")), is_set)
         return is_set
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.forgejo_api import PAGES, ForgejoApi, unreadable_error
+from orchestr.forges.forgejo_api import PAGES, ForgejoApi, Page, unreadable_error
 from orchestr.forges.forgejo_remote import RepoPath
 
 Row = Mapping[str, Any]
@@ -46,38 +46,35 @@ class PullList:
 
     def _read(self) -> dict[int, Row]:
         first = self._read_page(1)
-        newest = max(map(_updated, first), default=None)
-        if self._is_last(first):
+        newest = max(map(_updated, first.rows), default=None)
+        if first.is_last:
             self._rows = {}
-            self._add(first)
+            self._add(first.rows)
         elif self._newest is None:
             # The oldest first: what is opened meanwhile comes at the end, so no page slips.
             every = self._api.list_rows(
                 self._path, f"{self._path.api}/pulls", state="all", sort="oldest"
             )
-            self._add([*every, *first])
+            self._add([*every, *first.rows])
         else:
             self._read_changed(first, self._newest)
             self._add(list(self.list_open()))
         self._newest = newest
         return dict(self._rows)
 
-    def _read_changed(self, rows: list[Row], since: datetime) -> None:
-        self._add(rows)
-        for page in range(2, PAGES):
-            if self._is_last(rows) or min(map(_updated, rows)) < since:
+    def _read_changed(self, page: Page, since: datetime) -> None:
+        self._add(page.rows)
+        for number in range(2, PAGES):
+            if page.is_last or min(map(_updated, page.rows)) < since:
                 return
-            rows = self._read_page(page)
-            self._add(rows)
+            page = self._read_page(number)
+            self._add(page.rows)
         raise ForgeError(f"{self._path.url} has more pull requests than can be read")
 
-    def _read_page(self, page: int) -> list[Row]:
+    def _read_page(self, number: int) -> Page:
         return self._api.read_page(
-            self._path, f"{self._path.api}/pulls", page, state="all", sort="recentupdate"
+            self._path, f"{self._path.api}/pulls", number, state="all", sort="recentupdate"
         )
-
-    def _is_last(self, rows: list[Row]) -> bool:
-        return len(rows) < self._api.read_page_size(self._path)
 
     def _add(self, rows: list[Row]) -> None:
         self._rows |= {int(row["number"]): row for row in rows}

@@ -63,6 +63,10 @@ class RequestRefused(ForgeError):
         self.errors = errors
 
 
+class FieldUnknown(ForgeError):
+    """The host's GraphQL schema has no such field or type: it is older than the query."""
+
+
 class RequestMissing(ForgeError):
     """The host does not know it, or does not show it to this login (404)."""
 
@@ -311,6 +315,9 @@ def _judge_graphql(host: str, answer: ApiAnswer, tolerates: Tolerates) -> None:
             str(error.get("type", "")),
             hide_secrets(str(error.get("message", "no reason"))),
         )
+        code = (error.get("extensions") or {}).get("code")
+        if code in ("undefinedField", "undefinedType"):
+            raise FieldUnknown(f"{host} is too old for this: {message}", hint="a newer GitHub")
         if kind == "RATE_LIMITED" or _BUSY.search(message) or "rate limit" in message:
             raise Retry(message, after=read_wait_seconds(answer) or _MINUTE)
         if kind == "NOT_FOUND":

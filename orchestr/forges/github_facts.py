@@ -41,6 +41,10 @@ _CONTEXT = (
     " ... on StatusContext { context state targetUrl description }"
 )
 _ANNOTATION = "path message title annotationLevel location { start { line } }"
+_RULESETS = (
+    " rules(first: 50) { nodes { parameters { ... on RequiredStatusChecksParameters"
+    " { strictRequiredStatusChecksPolicy } } } }"
+)
 _FORWARD = "pageInfo { hasNextPage endCursor }"
 _BACKWARD = "pageInfo { hasPreviousPage startCursor }"
 _TYPES = "itemTypes: [ISSUE_COMMENT, PULL_REQUEST_REVIEW, CLOSED_EVENT]"
@@ -208,13 +212,17 @@ def is_tolerable(error: Any) -> bool:
     return kind == "FORBIDDEN" and len(path) > 1
 
 
-def build_query(questions: Sequence[Question]) -> tuple[str, dict[str, str | int | None]]:
-    """The query that holds these questions, and its variables."""
+def build_query(
+    questions: Sequence[Question], *, rulesets: bool = True
+) -> tuple[str, dict[str, str | int | None]]:
+    """The query that holds these questions, and its variables. ``rulesets`` False: for a host whose
+    schema has none."""
     declared: list[str] = []
     variables: dict[str, str | int | None] = {}
     parts: list[str] = []
     for n, question in enumerate(questions):
         text, given = _write_question(n, question)
+        text = text if rulesets else text.replace(_RULESETS, "")
         parts.append(f"  {name_alias(n, question)}: {text}\n")
         for name, (kind, value) in given.items():
             declared.append(f"${name}{n}: {kind}")
@@ -244,9 +252,7 @@ def _write_question(n: int, question: Question) -> tuple[str, _Given]:
             text = (
                 f"{ref} {{ name target {{ oid ... on Commit {{ statusCheckRollup"
                 f" {{ id {PageKind.CONTEXTS.select()} }} }} }}"
-                " branchProtectionRule { requiresStrictStatusChecks }"
-                " rules(first: 50) { nodes { parameters { ... on RequiredStatusChecksParameters"
-                " { strictRequiredStatusChecksPolicy } } } } }"
+                f" branchProtectionRule {{ requiresStrictStatusChecks }}{_RULESETS} }}"
             )
             named = {"b": ("String!", f"refs/heads/{branch}")} if branch else {}
             return _in_repository(n, slug, text, named)

@@ -27,7 +27,7 @@ from orchestr.forges.followed import (
     StatusState,
     Thread,
 )
-from orchestr.forges.github_api import RequestMissing, RequestRefused, hide_secrets
+from orchestr.forges.github_api import FieldUnknown, RequestMissing, RequestRefused, hide_secrets
 from orchestr.forges.github_base import GitHubBase
 from orchestr.forges.github_facts import (
     PULLS,
@@ -62,6 +62,7 @@ class GitHubFollowing(GitHubBase):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._pulls_a_query = PULLS
+        self._without_rulesets: set[str] = set()  # hosts
         self._expected: dict[PullQuestion, tuple[Question, ...]] = {}
         self._lasting: dict[ListKey, PagedList] = {}
         self._behind: dict[tuple[RepoSlug, str, str], int] = {}
@@ -132,18 +133,24 @@ class GitHubFollowing(GitHubBase):
     def _ask(
         self, host: str, questions: Sequence[Question]
     ) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-        """One query; None when it was too large: the next ones are half as large.
+        """One query; None when it was too large, or asked what the host does not know: the next
+        ones are half as large, or do without.
 
         GitHub gives up on a query after 10 s and says the same as when it is out of order, so a
         small one is what is tried again.
         """
-        text, variables = build_query(questions)
+        text, variables = build_query(questions, rulesets=host not in self._without_rulesets)
         asked = sum(isinstance(question, PullQuestion) for question in questions)
         is_small = asked <= SMALLEST
         try:
             return self.api.send_partial_query(host, text, variables, is_tolerable, again=is_small)
         except OutcomeUnknown:
             self._pulls_a_query = max(asked // 2, SMALLEST)
+            return None
+        except FieldUnknown:  # an older enterprise host
+            if host in self._without_rulesets:
+                raise
+            self._without_rulesets.add(host)
             return None
 
     def _may_write(self, slug: RepoSlug, login: str) -> bool:

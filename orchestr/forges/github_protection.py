@@ -1,7 +1,8 @@
 """Protected branches at GitHub: protection rules and rulesets, read as one. See `ProtectingForge`.
 
 One query a branch. Which rules there are may be read with write access, rulesets with read access;
-what this login may not read leaves `BranchRules.is_known` False and is never taken for "none".
+what this login may not read leaves `BranchRules.is_known` False and is never taken for "none". A
+host whose schema lacks a kind of rule has none of them.
 """
 
 from __future__ import annotations
@@ -11,29 +12,41 @@ from typing import Any
 
 from orchestr.forges import github_query as query
 from orchestr.forges.base import RepoRef
+from orchestr.forges.github_api import FieldUnknown
 from orchestr.forges.github_base import GitHubBase
 from orchestr.forges.protection import BranchRules
 
-RULES = """\
+# What is asked, by the part of GitHub's schema that it needs: an older enterprise host cannot want
+# what it does not know, and refuses a query with a field that it lacks.
+_QUERY = """\
 query($owner: String!, $name: String!, $ref: String!) {
   repository(owner: $owner, name: $name) {
-    ref(qualifiedName: $ref) {
-      branchProtectionRule {
-        requiresStatusChecks requiredStatusCheckContexts
-        requiresApprovingReviews requiredApprovingReviewCount requiresCodeOwnerReviews
-        requiresConversationResolution lockBranch
-      }
+    ref(qualifiedName: $ref) { FIELDS }
+  }
+  rateLimit { cost remaining }
+}
+"""
+_OLD_RULE = """
+      requiresStatusChecks requiredStatusCheckContexts
+      requiresApprovingReviews requiredApprovingReviewCount requiresCodeOwnerReviews
+"""
+_RULE = f"{_OLD_RULE} requiresConversationResolution lockBranch"
+_RULESETS = """
       rules(first: 100) { nodes { parameters {
         ... on RequiredStatusChecksParameters { requiredStatusChecks { context } }
         ... on PullRequestParameters {
           requiredApprovingReviewCount requireCodeOwnerReview requiredReviewThreadResolution
         }
       } } }
-    }
-  }
-  rateLimit { cost remaining }
-}
 """
+RULES = tuple(
+    _QUERY.replace("FIELDS", fields)
+    for fields in (
+        f"branchProtectionRule {{ {_RULE} }} {_RULESETS}",
+        f"branchProtectionRule {{ {_RULE} }}",
+        f"branchProtectionRule {{ {_OLD_RULE} }}",
+    )
+)
 TEAMS = """\
 query($owner: String!, $name: String!, $number: Int!) {
   repository(owner: $owner, name: $name) {
@@ -52,12 +65,24 @@ _OPTIONAL = ("branchProtectionRule", "rules")
 class GitHubProtection(GitHubBase):
     """`ProtectingForge` of GitHub."""
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._rule_queries: dict[str, tuple[str, ...]] = {}  # host -> what it may understand
+
     def read_branch_rules(self, repo: RepoRef, branch: str) -> BranchRules:
         """See `ProtectingForge.read_branch_rules`."""
         slug = self.slug_for(repo)
         names = {"owner": slug.owner, "name": slug.name, "ref": f"refs/heads/{branch}"}
-        data, errors = self.api.send_partial_query(slug.host, RULES, names, _is_rule_error)
-        return parse_branch_rules(data, is_known=not errors)
+        queries = self._rule_queries.get(slug.host, RULES)
+        for n, text in enumerate(queries):
+            try:
+                data, errors = self.api.send_partial_query(slug.host, text, names, _is_rule_error)
+            except FieldUnknown:
+                continue
+            self._rule_queries[slug.host] = queries[n:]
+            return parse_branch_rules(data, is_known=not errors)
+        self._rule_queries[slug.host] = ()
+        return BranchRules(is_known=False)
 
     def read_review_teams(self, repo: RepoRef, number: int) -> Mapping[str, frozenset[str]]:
         """See `ProtectingForge.read_review_teams`, of the last 100 reviews."""
@@ -106,5 +131,6 @@ def _list_parameters(ref: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _is_rule_error(error: Any) -> bool:
     """What this login may not read; the branch is there all the same."""
-    path = error.get("path") or [] if isinstance(error, dict) else []
-    return any(step in path for step in _OPTIONAL)
+    if not isinstance(error, dict) or (error.get("locations") and not error.get("type")):
+        return False  # about the query, not about what it asks for
+    return any(step in (error.get("path") or []) for step in _OPTIONAL)

@@ -94,8 +94,8 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
                 if there is not None:
                     raise PRExists(there) from unknown
             try:
-                row = self.api.send_rest_request(
-                    project, "post", f"{project.api}/merge_requests", asked, again=False
+                row = self.api.make_object(
+                    project, f"{project.api}/merge_requests", asked, again=False
                 )
             except OutcomeUnknown as error:
                 unknown = error
@@ -170,7 +170,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             if is_mine and strip_said(text) == body:
                 return
         asked = {"body": query.guard_commands(mark_said(body))}
-        self.api.send_rest_request(project, "post", path, asked, again=False)
+        self.api.make_object(project, path, asked, again=False)
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.explain_unusable`."""
@@ -194,7 +194,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
 
     def _require_write_access(self, project: ProjectPath) -> None:
         """Raises ForgeError where this login cannot open merge requests."""
-        row = self.api.send_rest_request(project, "get", project.api)
+        row = self.api.read_object(project, project.api)
         who = self.api.read_own_name(project)
         rights = row.get("permissions") or {}
         level = max(
@@ -216,7 +216,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
         asked = urlencode([("refs[]", base), ("refs[]", head)])
         path = f"{project.api}/repository/merge_base?{asked}"
         try:
-            common = self.api.send_rest_request(project, "get", path)
+            common = self.api.read_object(project, path)
         except RequestRefused as error:
             if self._read_tip(project, base) is None:
                 raise ForgeError(
@@ -226,13 +226,13 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             if isinstance(error, RequestMissing):
                 return  # no history in common: GitLab says what it thinks of that
             raise
-        if isinstance(common, dict) and common.get("id") == tip:
+        if common.get("id") == tip:
             raise ForgeError(f"{repo.name}: no commits between {base} and {head}")
 
     def _read_tip(self, project: ProjectPath, branch: str) -> str | None:
         path = f"{project.api}/repository/branches/{quote_name(branch)}"
         try:
-            row = self.api.send_rest_request(project, "get", path)
+            row = self.api.read_object(project, path)
         except RequestMissing:
             return None
         return str((row.get("commit") or {}).get("id"))
@@ -241,10 +241,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
         asked = {"state": "opened", "target_branch": base, "order_by": "updated_at",
                  "sort": "desc", "per_page": str(count)}  # fmt: skip
         path = f"{project.api}/merge_requests?{urlencode(asked)}"
-        listed = self.api.send_rest_request(project, "get", path)
-        if not isinstance(listed, list):
-            raise unreadable_error(project, TypeError(type(listed).__name__))
-        return listed
+        return self.api.read_list(project, path)
 
     def _find_open(self, repo: RepoRef, head: str) -> PullRequest | None:
         found = self.find_pull_requests(repo, [head])[head]
@@ -288,10 +285,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
     ) -> str | None:
         """Add a page to ``found``; where the next one begins."""
         if data["project"] is None:
-            raise ForgeError(
-                f"{project.url} is not there, or the login may not see it",
-                hint="git remote -v in the clone; orchestr doctor",
-            )
+            raise self.missing_project_error(project)
         page = data["project"]["mergeRequests"]
         for node in page["nodes"]:
             if not query.is_of_fork(node) and node["sourceBranch"] in found:

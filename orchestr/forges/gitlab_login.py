@@ -15,10 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.gitlab_remote import GITLAB
+from orchestr.forges.gitlab_remote import GITLAB, read_host
 
 VARIABLES = ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN")  # in glab's order
 HOST_VARIABLES = ("GITLAB_HOST", "GL_HOST", "GITLAB_URI")
@@ -61,8 +60,8 @@ def find_token_host(root: str | None, environ: Mapping[str, str]) -> str:
     for name in HOST_VARIABLES:
         value = environ.get(name, "")
         if value:
-            return urlsplit(value if "://" in value else f"https://{value}").netloc
-    return urlsplit(root).netloc if root else GITLAB
+            return read_host(value)
+    return read_host(root) if root else GITLAB
 
 
 def find_glab_config(environ: Mapping[str, str]) -> Path:

@@ -18,6 +18,7 @@ from orchestr.sandbox.enclose import enclose_command
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.sandbox.wall import OWN_PLACES, NetworkPlan, WallRequest, locate_shared_places
 from orchestr.settings.records import Settings
+from orchestr.settings.remotes import read_remotes
 from orchestr.settings.repo_paths import repo_path
 
 CACHES = "ci"  # who shares the caches: not with checks, whose evidence they could change
@@ -44,7 +45,7 @@ def locate_origin(settings: Settings, name: str) -> str:
         return ""
     try:
         done = Repo(path).run_readonly(
-            "remote", "get-url", "--", "origin", answers=YES_OR_NO_REMOTE
+            "remote", "get-url", "--", read_remotes(settings, name).push, answers=YES_OR_NO_REMOTE
         )
     except OrchestrError:
         return ""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestr.errors import NO_ROOM, DiskFull, MachineFault, OrchestrError, Unavailable
 from orchestr.git.config import PROTOCOLS
+from orchestr.process.network_fault import is_network_away
 from orchestr.process.run import CompletedCommand, describe_exit_code
 
 # git-facts: a sibling reads a half-written .git/worktrees/X/commondir; another `git config`
@@ -66,6 +67,12 @@ class RemoteAway(FetchFailed, Unavailable):
     """The remote does not answer (network, server, a moved folder); worth a warning, a retry."""
 
     retry_after = 2.0
+
+
+class RemoteOutOfOrder(RemoteAway):
+    """The remote was there, and broke off or answered 5xx or 429: this passes by itself."""
+
+    is_passing = True
 
 
 class RemoteRefused(FetchFailed):
@@ -135,6 +142,12 @@ class PushUnavailable(GitError, Unavailable):
 
 # receive-pack's words for a push that failed before any hook or rule judged it
 _NOT_STORED = re.compile(r"unpacker error|unpack failed|[Nn]o space left|[Qq]uota exceeded")
+# and for one whose answer got lost, or that a host in trouble did not take
+_LOST = re.compile(
+    r"remote failed to report status|internal server error|service unavailable|bad gateway"
+    r"|gateway time-?out",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,10 @@ class PushResult:
     reason: str = ""
 
     def raise_if_not_stored(self, what: str) -> None:
-        """Raise PushUnavailable for a refusal that says nothing about the commits."""
+        """Raise PushUnavailable for a refusal that says nothing about the commits, RemoteOutOfOrder
+        for one that passes by itself."""
+        if self.status is PushStatus.REJECTED and _LOST.search(self.reason):
+            raise RemoteOutOfOrder(f"the origin did not take {what}: {self.reason}")
         if self.status is PushStatus.REJECTED and _NOT_STORED.search(self.reason):
             raise PushUnavailable(
                 f"the origin could not store {what}: {self.reason}",
@@ -209,10 +225,28 @@ _REFUSED = re.compile(
     r"|Permission denied \(|Permission to \S+ denied|could not read (?:Username|Password)"
     r"|[Rr]epository not found|repository '[^']*' not found|single sign-on|SAML SSO"
 )
+# The server was reached, or has been before in this process (`known_there`), and did not get to an
+# answer: http.c, remote-curl.c, send-pack.c, pkt-line.c; 4xx beside 408 and 429 are answers.
+_OUT_OF_ORDER = re.compile(
+    r"(?:HTTP|returned error:) (?:5\d\d|408|429)\b|^error: RPC failed; curl"
+    r"|^send-pack: unexpected disconnect|^(?:fatal: )?(?:the remote end hung up|early EOF)",
+    re.MULTILINE,
+)
+_HTTP_ANSWER = re.compile(r"(?:HTTP|returned error:) 4(?!08|29)\d\d\b")
 
 
-def remote_failed(completed: CompletedCommand, where: str, remote: str, known: bool) -> GitError:
-    """Why a fetch, a push or a look at the remote failed; ``known``: the remote is configured."""
+def is_broken_off(stderr: bytes) -> bool:
+    """Whether the connection broke in the middle of a push. git ends it with 1, as it ends one
+    that a hook of ours refused."""
+    said = _FAR.sub(b"", stderr).decode("utf-8", "replace")
+    return _OUT_OF_ORDER.search(said) is not None and _HTTP_ANSWER.search(said) is None
+
+
+def remote_failed(
+    completed: CompletedCommand, where: str, remote: str, known: bool, *, answered: bool = False
+) -> GitError:
+    """Why a fetch, a push or a look at the remote failed; ``known``: the remote is configured,
+    ``answered``: it has answered before."""
     said = output_tail(completed.err)
     if not known:
         return NoRemote(
@@ -238,7 +272,9 @@ def remote_failed(completed: CompletedCommand, where: str, remote: str, known: b
             hint=f"git -C {where} ls-remote {remote}, to see it by hand; who owns it gives access",
             completed=completed,
         )
-    return RemoteAway(
+    passes = is_broken_off(completed.err) or (answered and is_network_away(said))
+    kind = RemoteOutOfOrder if passes else RemoteAway
+    return kind(
         f"the remote {remote!r} of {where} does not answer: {said}",
         hint=f"git -C {where} fetch {remote}",
         completed=completed,

@@ -17,6 +17,7 @@ from orchestr.git.errors import (
     PushResult,
     PushStatus,
     RemoteAway,
+    is_broken_off,
     output_tail,
     parse_push_output,
     remote_failed,
@@ -25,6 +26,7 @@ from orchestr.git.runner import ANY_EXIT, YES_OR_NO, GitPath, repo_lock, single_
 from orchestr.process.run import CompletedCommand, ProcessTimeout
 
 NETWORK_TIMEOUT = 600.0
+_ANSWERED: set[tuple[Path, str]] = set()  # the clones and remotes that answered in this process
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
@@ -146,9 +148,10 @@ class RemoteOps(GitPath):
         self._raise_unless_answer(done, ANY_EXIT)
         if done.code == 0:
             return PushResult(PushStatus.OK)
-        if done.code == 1:  # a pre-push hook said no before git spoke with the remote
+        if done.code == 1 and not is_broken_off(done.err):
+            # a pre-push hook said no before git spoke with the remote
             return PushResult(PushStatus.REJECTED, output_tail(done.err))
-        raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
+        raise self._remote_failed(done, remote)
 
     def delete_remote_branch(self, remote: str, name: str, expected: CommitId) -> bool:
         """Delete a branch at the remote if it is still at ``expected``; whether it was deleted."""
@@ -167,5 +170,11 @@ class RemoteOps(GitPath):
                 f"the remote {remote!r} of {self.path} did not answer within {timeout:.0f} s"
             ) from error
         if done.code != 0:
-            raise remote_failed(done, str(self.path), remote, remote in self.list_remotes())
+            raise self._remote_failed(done, remote)
+        _ANSWERED.add((self.common_dir(), remote))
         return done
+
+    def _remote_failed(self, done: CompletedCommand, remote: str) -> GitError:
+        answered = (self.common_dir(), remote) in _ANSWERED
+        known = remote in self.list_remotes()
+        return remote_failed(done, str(self.path), remote, known, answered=answered)

@@ -14,18 +14,19 @@ from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import UsageError
 from orchestr.forges.base import PRState, PullRequest
 from orchestr.forges.depends_on import parse_address
-from orchestr.forges.followed import FollowingForge, PullRequestFacts, PullRequestKey
+from orchestr.forges.followed import FollowingForge, PullRequestFacts, PullRequestKey, Verdict
 from orchestr.forges.protection import BranchRules, ProtectingForge
 from orchestr.git.bases import find_base
 from orchestr.git.runner import YES_OR_FATAL
 from orchestr.landing.cell_paths import list_cell_paths
-from orchestr.landing.codeowners import PLACES, parse_codeowners
+from orchestr.landing.codeowners import PLACES, list_owning_teams, parse_codeowners
 from orchestr.landing.requirements import (
     Ownership,
     Requirement,
     Unmet,
     find_unmet,
     list_optional_red,
+    read_last_verdicts,
 )
 from orchestr.state.results import NO_PR, PublishRecord
 
@@ -76,7 +77,7 @@ class ForgeGate:
         wanted = wanted_requirements(ctx)
         owners = None
         if rules.codeowners or Requirement.CODEOWNERS in wanted:
-            owners = _read_ownership(ctx, facts.pr)
+            owners = _read_ownership(ctx, facts)
         unmet = find_unmet(facts, base_branch(ctx), rules, wanted, owners)
         red = list_optional_red(facts, rules) if Requirement.CHECKS not in wanted else []
         if not facts.node_id and facts.pr.checks == "failure":
@@ -119,8 +120,9 @@ def _observed_pr(ctx: CellContext, url: str) -> PullRequest | None:
     return next((pr for pr in prs if pr.url == url and pr.state is PRState.OPEN), None)
 
 
-def _read_ownership(ctx: CellContext, pr: PullRequest) -> Ownership:
-    """CODEOWNERS of the target, and who may speak for its teams."""
+def _read_ownership(ctx: CellContext, facts: PullRequestFacts) -> Ownership:
+    """CODEOWNERS of the target, and who may speak for its teams: asked only where the approval of
+    one is missing."""
     tip = find_base(ctx.repo, base_branch(ctx))
     text = ""
     for place in PLACES if tip is not None else ():
@@ -130,9 +132,11 @@ def _read_ownership(ctx: CellContext, pr: PullRequest) -> Ownership:
             break
     forge = ctx.run.forge
     teams: Mapping[str, frozenset[str]] = {}
-    if "/" in text and isinstance(forge, ProtectingForge):
-        teams = forge.read_review_teams(ctx.repo_ref, pr.number)
-    return Ownership(tuple(parse_codeowners(text)), frozenset(list_cell_paths(ctx)), teams)
+    lines, paths = tuple(parse_codeowners(text)), frozenset(list_cell_paths(ctx))
+    is_approved = Verdict.APPROVED in read_last_verdicts(facts).values()
+    if is_approved and list_owning_teams(lines, paths) and isinstance(forge, ProtectingForge):
+        teams = forge.read_review_teams(ctx.repo_ref, facts.pr.number)
+    return Ownership(lines, paths, teams)
 
 
 def find_allowed(

@@ -11,8 +11,11 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from orchestr.cell.context import CellContext
 from orchestr.errors import Interrupted
+from orchestr.forges.base import ForgeError
 from orchestr.landing.events import CandidateSpec, LandIntended, Offered, Parked, Stage, Trouble
+from orchestr.landing.forge_gate import GateLook
 from orchestr.landing.requirements import Unmet, describe_unmet
 from orchestr.landing.session import LandingSession
 
@@ -27,9 +30,12 @@ def hold_unready(session: LandingSession, offers: Sequence[Offered]) -> list[Off
     if session.undo:
         return list(offers)
     waits = [one for one in offers if _may_land(session, one)]
-    looks = session.gate.look([session.cell_context(one.change.key) for one in waits])
+    looks, away = _look_by_repository(session, waits)
     found = []
     for offer in offers:
+        if offer.change.key in away:
+            found.append(replace(offer, change=replace(offer.change, hold=away[offer.change.key])))
+            continue
         look = looks.get(offer.change.key)
         if look is not None and look.optional_red:
             names = ", ".join(look.optional_red)
@@ -42,6 +48,36 @@ def hold_unready(session: LandingSession, offers: Sequence[Offered]) -> list[Off
             )
         found.append(offer)
     return found
+
+
+def _look_by_repository(
+    session: LandingSession, offers: Sequence[Offered]
+) -> tuple[dict[str, GateLook], dict[str, str]]:
+    """What the pull requests lack, and why those of a repository could not be asked about: that
+    holds its own changes only. Raises ForgeAway, ForgeError where it is all repositories.
+    """
+    cells: dict[str, list[CellContext]] = {}
+    for offer in offers:
+        ctx = session.cell_context(offer.change.key)
+        cells.setdefault(ctx.cell.repo, []).append(ctx)
+    try:
+        return session.gate.look([ctx for mine in cells.values() for ctx in mine]), {}
+    except ForgeError:
+        if len(cells) < 2:
+            raise
+    looks: dict[str, GateLook] = {}
+    failed: dict[str, ForgeError] = {}
+    for repo, mine in cells.items():
+        try:
+            looks |= session.gate.look(mine)
+        except ForgeError as error:
+            failed[repo] = error
+    if len(failed) == len(cells):
+        raise next(iter(failed.values()))
+    whys = {repo: f"its pull request cannot be asked about: {error.message}"
+            + (f" ({error.hint})" if error.hint else "")
+            for repo, error in failed.items()}  # fmt: skip
+    return looks, {ctx.key: why for repo, why in whys.items() for ctx in cells[repo]}
 
 
 def _may_land(session: LandingSession, offer: Offered) -> bool:

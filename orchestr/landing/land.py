@@ -280,7 +280,10 @@ class Lander(LandingSession):
             if gone.wait(seconds) or self.runs[0].stop.is_set():
                 raise Interrupted("stopped; the same command goes on")
 
-        return try_until_available(work, retries=self.runs[0].settings.limits.retries, pause=pause)
+        settings = self.runs[0].settings
+        return try_until_available(
+            work, retries=settings.limits.retries, pause=pause, patience=settings.forge.patience
+        )
 
     def _take_answer(self) -> None:
         """Wait for one answer; one that nobody wants any more is still a verdict."""

@@ -58,9 +58,8 @@ def find_unmet(
     found: list[Unmet] = []
     if rules.is_locked:
         found.append(Unmet(Requirement.CHECKS, f"{target} is locked: nothing may be merged there"))
-    needed = bool(wanted) or rules != BranchRules()
-    if needed and not facts.is_complete:
-        what = "the forge did not show all of its checks, reviews and conversations"
+    if not facts.is_complete and _needs_all_facts(facts, target, rules, wanted):
+        what = "the forge did not show this login all checks, reviews and conversations"
         found.append(Unmet(Requirement.CHECKS, what, is_pending=True))
     found += _find_unmet_checks(facts, rules, every=Requirement.CHECKS in wanted)
     found += _find_missing_approval(facts, target, rules, wanted=Requirement.APPROVAL in wanted)
@@ -76,6 +75,17 @@ def find_unmet(
             text = f"{count} {verb} not resolved, the first at {where}"
             found.append(Unmet(Requirement.CONVERSATIONS, text))
     return tuple(found)
+
+
+def _needs_all_facts(
+    facts: PullRequestFacts, target: str, rules: BranchRules, wanted: Collection[Requirement]
+) -> bool:
+    """Whether something is wanted that facts with gaps may hide: not where no rule is known, nor
+    for approvals of which the forge has the sum."""
+    if wanted or rules.checks or rules.conversations:
+        return True
+    is_summed = facts.pr.base == target and facts.pr.review is not None
+    return bool(rules.approvals or rules.codeowners) and not is_summed
 
 
 def _find_unmet_checks(facts: PullRequestFacts, rules: BranchRules, *, every: bool) -> list[Unmet]:

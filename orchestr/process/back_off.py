@@ -17,15 +17,20 @@ T = TypeVar("T")
 
 
 def try_until_available(
-    work: Callable[[], T], *, retries: int, pause: Callable[[Unavailable, float], None]
+    work: Callable[[], T],
+    *,
+    retries: int,
+    pause: Callable[[Unavailable, float], None],
+    patience: float = 0.0,
 ) -> T:
     """What ``work`` returns; after an `Unavailable` that may pass it is done again, up to
     ``retries`` times, each pause twice as long as the one before.
 
-    ``pause`` is given the error and the seconds: it says so, waits, and raises when stopped
-    meanwhile. Raises what the last try raised.
+    What is usually there (`Unavailable.is_passing`) is tried for longer: until the pauses come to
+    ``patience`` seconds, unless there are no retries at all. ``pause`` is given the error and the
+    seconds: it says so, waits, and raises when stopped meanwhile. Raises what the last try raised.
     """
-    waits = Backoff()
+    waits, tries, waited = Backoff(), 0, 0.0
     while True:
         try:
             return work()
@@ -33,8 +38,11 @@ def try_until_available(
             error = as_unavailable(raised)
             if error is None or error.retry_after is None or retries <= 0:
                 raise
-            retries -= 1
-            pause(error, waits.next_after(error))
+            seconds = waits.next_after(error)
+            if tries >= retries and not (error.is_passing and waited + seconds <= patience):
+                raise
+            tries, waited = tries + 1, waited + seconds
+            pause(error, seconds)
 
 
 class Backoff:

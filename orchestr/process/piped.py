@@ -63,6 +63,21 @@ async def end_piped(process: asyncio.subprocess.Process, *, patience: float, gra
     await asyncio.sleep(0)
 
 
+async def stop_reading_at_end(process: asyncio.subprocess.Process, linger: float) -> None:
+    """Wait for its end and ``linger`` seconds for what it said last, then read no more of it.
+
+    A child that it left behind may hold its pipes open for as long as it lives.
+    """
+    await wait_for_code(process)
+    await asyncio.sleep(linger)
+    transport = vars(process).get("_transport")
+    if isinstance(transport, asyncio.SubprocessTransport):
+        for number in (1, 2):
+            pipe = transport.get_pipe_transport(number)
+            if pipe is not None:
+                pipe.close()
+
+
 async def wait_for_code(process: asyncio.subprocess.Process) -> int:
     """Its exit code, negative for a signal; also while a child of its own holds its pipes.
 

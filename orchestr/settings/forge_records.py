@@ -21,7 +21,7 @@ class ForgeSettings:
         keys.Duration, Doc("how long one request to a hosted forge may wait", "5m")
     ] = 300.0
     url: Annotated[
-        keys.Text | None,
+        keys.Address | None,
         Doc(
             "of `gitlab`, `forgejo`, `gitea`: the address, where the remotes do not show it",
             "https://git.example.org/gitlab",

@@ -1,7 +1,7 @@
 """What a kind of agent or forge declares, and the registries that find it.
 
 A kind is one file: a module of `orchestr.agents.kinds` or `orchestr.forges.kinds` with a `KIND`,
-or an entry point of another package that names one (docs/extending.md). The settings read from
+or an entry point of another package that names one (docs/plugins.md). The settings read from
 it which keys its table may have; `orchestr.agents` and `orchestr.forges` make the adapter.
 """
 
@@ -26,7 +26,8 @@ class AgentKind:
     has (`run`, `program`, `sandbox`), ``required`` those that it cannot do without. ``provider``
     is whose usage limits it runs into, None when that depends on the agent. ``options`` are those
     of `AgentOptions` that its adapter can ask for beside model and args, ``efforts`` the words for
-    `effort` that it knows; empty: any.
+    `effort` that it knows; empty: any. ``trusts`` are the parts of a repository's settings
+    that it can be let obey alone (`orchestr.settings.trust_words`), None: it has none that we know.
     """
 
     make: Callable[..., Any]
@@ -35,6 +36,7 @@ class AgentKind:
     provider: str | None = None
     options: tuple[str, ...] = ()
     efforts: tuple[str, ...] = ()
+    trusts: tuple[str, ...] | None = None
 
     def explain_refusal(self, kind: str, name: str, value: Any) -> tuple[str, str | None] | None:
         """Why an agent of the kind called ``kind`` cannot be asked for this option, with a hint;
@@ -70,10 +72,12 @@ AGENT_KINDS: Registry[AgentKind] = Registry(
     group="orchestr.agents",
     package="orchestr.agents.kinds",
     attribute=lambda _name: "KIND",
+    accepts=lambda value: isinstance(value, AgentKind),
 )
 FORGE_KINDS: Registry[ForgeKind] = Registry(
     "forge kind",
     group="orchestr.forges",
     package="orchestr.forges.kinds",
     attribute=lambda _name: "KIND",
+    accepts=lambda value: isinstance(value, ForgeKind),
 )

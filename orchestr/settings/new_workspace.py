@@ -45,8 +45,8 @@ class CheckEntry:
 @dataclass(frozen=True, slots=True)
 class RepoEntry:
     """A repository: its path as it stands in the settings, and why the example opens no pull
-    request in it (empty: it does). ``remote``, ``upstream``: as the settings have them, empty where
-    they need not say so."""
+    request in it (empty: it does). ``remote``, ``upstream``, ``forge``: as the settings have
+    them, empty where they need not say so."""
 
     name: str
     path: str
@@ -54,6 +54,7 @@ class RepoEntry:
     unpublished: str = ""
     remote: str = ""
     upstream: str = ""
+    forge: str = ""
 
     @property
     def ready_checks(self) -> tuple[CheckEntry, ...]:
@@ -66,14 +67,15 @@ class Surroundings:
     """What the workspace is made for. Without ``repos`` the example has a playground of its own.
 
     ``agents`` are agents that are installed, the default first: names of kinds, and those of
-    ``acp_commands``, the commands of agents that speak ACP. ``github`` says that pull requests can
-    be opened there, ``github_why_not`` what lacks where a remote is there.
+    ``acp_commands``, the commands of agents that speak ACP. ``forge`` is the kind of the hosted
+    forge that pull requests can be opened at, empty without one; ``forge_why_not`` says of each
+    kind that a remote is at what lacks.
     """
 
     repos: tuple[RepoEntry, ...] = ()
     agents: tuple[str, ...] = ()
-    github: bool = False
-    github_why_not: str = ""
+    forge: str = ""
+    forge_why_not: Mapping[str, str] = field(default_factory=dict)
     acp_commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -166,7 +168,9 @@ def repo_table(repo: RepoEntry) -> str:
         f"[repos.{_toml_key(repo.name)}]",
         f"path = {json.dumps(repo.path, ensure_ascii=False)}",
     ]
-    for key, value in (("remote", repo.remote), ("upstream", repo.upstream)):
+    for key, value in (
+        ("remote", repo.remote), ("upstream", repo.upstream), ("forge", repo.forge),
+    ):  # fmt: skip
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}"] if value else []
     if repo.ready_checks:
         lines.append("checks = [")
@@ -188,12 +192,13 @@ def _agent_text(name: str, acp_command: tuple[str, ...] | None) -> str:
 
 
 def _forge_text(found: Surroundings) -> str:
-    if found.github:
-        return (
-            'kind = "github"            # by its client gh; "local": a folder, nothing leaves here'
-        )
-    if found.github_why_not:
-        return f'kind = "local"             # "github": {_comment(found.github_why_not)}'
+    if found.forge:
+        how = "by its client gh" if found.forge == "github" else "docs/forges.md"
+        start = f'kind = "{found.forge}"'
+        return f'{start:<27}# {how}; "local": a folder, nothing leaves here'
+    if found.forge_why_not:
+        lacks = "; ".join(f'"{kind}": {why}' for kind, why in found.forge_why_not.items())
+        return f'kind = "local"             # {_comment(lacks)}'
     return 'kind = "local"             # a folder, .orchestr/forge; or "github"'
 
 

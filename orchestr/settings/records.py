@@ -19,6 +19,7 @@ from orchestr.settings.landing_records import LandingSettings
 from orchestr.settings.limit_records import LimitSettings, SandboxSettings
 from orchestr.settings.machine_records import CheckSettings, McpServer, PortSettings
 from orchestr.settings.news_records import DraftSettings, FollowSettings, NotifySettings
+from orchestr.settings.trust_words import Trust
 from orchestr.spec.agent_options import MOST_TURNS, AgentOptions, RoleOptions
 from orchestr.spec.checks import CheckDef
 from orchestr.spec.declare import Doc
@@ -141,9 +142,13 @@ class RepoSettings:
         Doc("files of which a conflict may keep both sides' lines", ["CHANGELOG.md"]),
     ] = ()
     trust: Annotated[
-        keys.Flag,
-        Doc("`true`: agents obey their own settings in it (hooks, MCP servers) and changed guides"),
-    ] = False
+        Trust,
+        Doc(
+            "what of their own settings in it agents obey: `true`, all of it (hooks, MCP servers, "
+            "changed guides), or some of `guides`, `skills`, `agents`, `rules`, `hooks`, `mcp`",
+            ["skills", "rules"],
+        ),
+    ] = ()
     disjoint: Annotated[
         keys.Flag, Doc("changes of different paths are not checked on each other")
     ] = False

@@ -15,6 +15,12 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from orchestr.registry import (
+    BrokenPlugin,
+    find_entry_points,
+    load_entry_point,
+    name_package,
+)
 from orchestr.spec.check_record import CheckBase
 
 if TYPE_CHECKING:
@@ -38,10 +44,12 @@ def find_kind(kind: str) -> type[CheckBase]:
     own = _find_own_kind(kind)
     if own is not None:
         return own
-    entry = _list_entry_points().get(kind)
-    if entry is None:
+    if kind in _refused:
+        raise BrokenKind(_refused[kind])
+    entries = _list_entry_points().get(kind)
+    if entries is None:
         raise UnknownKind(f"there is no kind of check `{kind}`")
-    return _load_entry_point(kind, entry)
+    return _load_entry_point(kind, entries)
 
 
 @cache
@@ -65,6 +73,18 @@ def describe_broken_kind(kind: str) -> str | None:
     return None
 
 
+def refuse_kind(kind: str, why: str) -> None:
+    """Count a kind of another package as broken from now on: its fields cannot be read."""
+    entry = _list_entry_points()[kind][0]
+    package = name_package(entry) or entry.value
+    _refused[kind] = f"check kind `{kind}` of the package {package} cannot be used: {why}"
+    find_kind.cache_clear()
+    list_kinds.cache_clear()
+
+
+_refused: dict[str, str] = {}
+
+
 @cache
 def list_own_kinds() -> frozenset[str]:
     """The kinds that come with orchestr: the files of their folder."""
@@ -75,12 +95,9 @@ def list_own_kinds() -> frozenset[str]:
 
 
 @cache
-def _list_entry_points() -> dict[str, EntryPoint]:
-    """The entry points of other packages by kind; two of one name: the first one by its target."""
-    from importlib.metadata import entry_points
-
-    found = sorted(entry_points(group=GROUP), key=lambda entry: entry.value, reverse=True)
-    return {entry.name: entry for entry in found}
+def _list_entry_points() -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points of other packages by kind."""
+    return find_entry_points(GROUP)
 
 
 def _find_own_kind(kind: str) -> type[CheckBase] | None:
@@ -98,18 +115,17 @@ def _find_own_kind(kind: str) -> type[CheckBase] | None:
     raise BrokenKind(f"{module.__file__} declares no check of kind `{kind}`")
 
 
-def _load_entry_point(kind: str, entry: EntryPoint) -> type[CheckBase]:
-    package = entry.dist.name if entry.dist is not None else entry.value
+def _load_entry_point(kind: str, entries: tuple[EntryPoint, ...]) -> type[CheckBase]:
+    def accepts(value: object) -> bool:
+        return _is_declaration(value) and value.kind == kind  # type: ignore[attr-defined]
+
     try:
-        found = entry.load()
-    except Exception as error:  # a foreign package may raise anything when it is imported
-        why = f"{type(error).__name__}: {error}"
-        message = f"check kind `{kind}` of the package {package} cannot be loaded: {why}"
+        found: type[CheckBase] = load_entry_point(entries, accepts)
+    except BrokenPlugin as error:
+        package = error.package or entries[0].value
+        message = f"check kind `{kind}` of the package {package} cannot be loaded: {error}"
         raise BrokenKind(message) from error
-    if not _is_declaration(found) or found.kind != kind:
-        message = f"{entry.value} of the package {package} is no declaration of a check `{kind}`"
-        raise BrokenKind(message)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _is_declaration(value: object) -> bool:

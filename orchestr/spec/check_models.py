@@ -7,7 +7,7 @@ parts of the file (agents, cells, names used twice) is `orchestr.spec.check_refe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 
 from pydantic import (
@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from orchestr.spec import checks as proof
-from orchestr.spec.check_kinds import find_kind, list_kinds
+from orchestr.spec.check_kinds import find_kind, list_kinds, list_own_kinds, refuse_kind
 from orchestr.spec.checks import CheckBase
 from orchestr.spec.error_messages import describe_error
 from orchestr.spec.field_types import BadValue, quote_value, suggest_name
@@ -40,7 +40,19 @@ from orchestr.spec.record_models import (
     stated_values,
 )
 
-MODELS: tuple[type[RecordModel], ...] = tuple(model_of(find_kind(kind)) for kind in list_kinds())
+
+def _make_models() -> Iterator[type[RecordModel]]:
+    """The model of every kind; one of another package whose fields cannot be read is left out."""
+    for kind in list_kinds():
+        try:
+            yield model_of(find_kind(kind))
+        except Exception as error:  # an annotation of another package may be anything
+            if kind in list_own_kinds():
+                raise
+            refuse_kind(kind, f"{type(error).__name__}: {error}")
+
+
+MODELS: tuple[type[RecordModel], ...] = tuple(_make_models())
 
 if TYPE_CHECKING:
     CheckModel = RecordModel

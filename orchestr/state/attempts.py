@@ -19,8 +19,8 @@ from threading import Lock
 from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
 from orchestr.files import write_atomic
 from orchestr.spec.phases import Phase
+from orchestr.state.candidate_places import candidate_place, home_of, owner_of
 from orchestr.state.journal import utc_timestamp
-from orchestr.state.layout import CANDIDATE
 from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH
 
@@ -53,6 +53,7 @@ class Attempt(ExtensibleRecord, frozen=True):
     tip: str = ""  # where the branch stood when it was closed: what comes after is a person's
     pictured: bool = False  # its folder says whether its surroundings were compared
     tries: int = 0  # how many attempts before it failed and were followed by another, see `retry`
+    followed: bool = False  # it failed, and another one follows by itself
     candidate: int = 0  # its place among those that worked side by side, from 1 (`best_of`)
     chosen: bool = False  # of a candidate: what it made is the cell's
 
@@ -98,24 +99,6 @@ def attempt_folder(cell_dir: Path, number: int) -> Path:
     """Where an attempt keeps what it made; a negative number is a plan's."""
     kind = "plans" if number < 0 else "attempts"
     return home_of(cell_dir) / kind / str(abs(number))
-
-
-def home_of(cell_dir: Path) -> Path:
-    """The folder of the cell that attempts are kept in: a candidate's are kept in its cell's, and
-    its own folder only has an empty one for each."""
-    name, found, _ = cell_dir.name.partition(CANDIDATE)
-    return cell_dir.with_name(name) if found else cell_dir
-
-
-def candidate_place(cell_dir: Path) -> int:
-    """The place of the candidate that a folder belongs to, from 1; 0: it is a cell's."""
-    return int(cell_dir.name.partition(CANDIDATE)[2] or 0)
-
-
-def owner_of(cell_dir: Path, number: int) -> Path:
-    """The folder of whoever works at an attempt of a cell: of a candidate, or the cell's own."""
-    claims = cell_dir.parent.glob(f"{cell_dir.name}{CANDIDATE}*/attempts/{number}")
-    return next((claim.parents[1] for claim in claims), cell_dir)
 
 
 def attempt_file(cell_dir: Path, number: int) -> Path:
@@ -284,15 +267,22 @@ def open_plan(cell_dir: Path, *, key: str, agent: str, model: str | None, start:
 
 
 def close(
-    cell_dir: Path, attempt: Attempt, outcome: str, reason: str = "", *, tip: str | None = None
+    cell_dir: Path,
+    attempt: Attempt,
+    outcome: str,
+    reason: str = "",
+    *,
+    tip: str | None = None,
+    followed: bool = False,
 ) -> Attempt:
     """Record how it ended: done, failed, blocked, aborted, superseded or forgotten.
 
-    ``tip`` is where it leaves the branch; None: where it was recorded before.
+    ``tip`` is where it leaves the branch; None: where it was recorded before. ``followed``: another
+    attempt follows by itself, which counts this one, see `Attempt.tries`.
     """
     closed = replace(
         attempt, state="closed", outcome=outcome, reason=reason, closed_at=utc_timestamp(),
-        tip=tip or attempt.tip,
+        tip=tip or attempt.tip, followed=followed,
     )  # fmt: skip
     write_attempt(cell_dir, closed)
     return closed

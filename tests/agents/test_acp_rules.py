@@ -18,6 +18,7 @@ from orchestr.agents.acp.permission_rules import (
 from orchestr.agents.acp.request import ClientRequest, read_client_request
 from orchestr.agents.acp.shell_words import split_commands
 from orchestr.agents.acp.updates import UsageCounter, normalise_usage, read_turn_usage
+from orchestr.agents.events import MOST_TOKENS, amount_or_none, count_or_zero
 from orchestr.agents.permissions import DENIED, UNIVERSAL
 
 HEREDOC = "git commit -m \"$(cat <<'EOF'\nit's (done); curl x\nEOF\n)\" && make"
@@ -38,6 +39,20 @@ HEREDOC = "git commit -m \"$(cat <<'EOF'\nit's (done); curl x\nEOF\n)\" && make"
         ("grep ';' f", [("grep", "_", "f")]),
         ("diff <(sort a) b", [("sort", "a"), ("diff", "_", "b")]),
         ("echo $((1 + 2)); make", [("echo", "_"), ("make",)]),
+        ("cat <<EOF\n(it's)\n$(curl 'x')\nEOF\nls", [("curl", "x"), ("cat",), (":", "_"), ("ls",)]),
+        (
+            HEREDOC.replace("'EOF'", "EOF").replace("curl x", "`curl $(x)`"),
+            [
+                ("x",),
+                ("curl", "_"),
+                ("cat",),
+                (":", "_"),
+                ("git", "commit", "-m", "_"),
+                ("make",),
+            ],
+        ),
+        ("cat <<'EOF'\n$(curl x)\nEOF", [("cat",)]),
+        ("trap 'curl x' EXIT; ls", [("curl", "x"), ("ls",)]),
         ("", []),
     ],
 )
@@ -215,10 +230,19 @@ def test_the_cost_of_a_session_counts_once() -> None:
 
     counter = UsageCounter(spent_usd=0.25)
     assert counter.add_update(update(0.5), restored=False) == (10, 0.25)
-    assert counter.add_update(update(0.5), restored=False) == (10, 0.0)
-    assert counter.add_update(update(9, "EUR"), restored=False) == (10, None)
-    assert counter.add_update(update("x"), restored=False) == (10, None)
+    assert counter.add_update(update(0.5), restored=False) == (0, 0.0)  # said twice
+    assert counter.add_update({**update(9, "EUR"), "used": 11}, restored=False) == (11, None)
+    assert counter.add_update({**update("x"), "used": 12}, restored=False) == (12, None)
+    assert counter.add_update(update(0.1), restored=False) == (10, 0.0)  # it goes back
+    assert counter.add_update(update(float("inf")), restored=False) == (0, None)
     assert counter.cost_usd == 0.25
+    assert counter.add_update({"used": 10**400}, restored=False) == (MOST_TOKENS, None)
     loaded = UsageCounter()
     assert loaded.add_update(update(0.5), restored=True) == (0, None)  # told again at a load
     assert loaded.add_update(update(0.75), restored=False) == (10, 0.25)
+
+
+def test_figures_without_a_measure_are_none() -> None:
+    """A number of a thousand digits has no float: it must not end who adds up what was taken."""
+    assert count_or_zero(10**400) == MOST_TOKENS and count_or_zero(float("nan")) == 0
+    assert amount_or_none(10**400) is None and amount_or_none(7) == 7.0

@@ -393,3 +393,17 @@ def test_what_is_no_limit(text: str) -> None:
 def test_no_text_raises(text: str) -> None:
     find_limit("usage limit " + text, NOW)
     find_limit(f"429 too many requests, try again at {text}", datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("hit your limit · resets Nov 25, 1am (Europe/London)", "2026-11-25T01:01:00+00:00"),
+        ("hit your limit · resets 3am (America/New_York)", "2026-11-21T08:01:00+00:00"),
+        ("usage limit, try again at Jan 2 5:00 PM (UTC)", "2027-01-02T17:01:00+00:00"),
+        ("usage limit, resets 3pm (Nowhere/Land)", "2026-11-21T14:01:00+00:00"),
+        ("rate limit, again in 2 weeks", "2026-12-04T14:30:20+00:00"),
+    ],
+)
+def test_a_day_a_year_and_a_zone_of_a_reset(text: str, at: str) -> None:
+    assert reset_time(text, NOW) == datetime.fromisoformat(at).timestamp()

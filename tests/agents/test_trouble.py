@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,10 +15,12 @@ import pytest
 from orchestr.agents.base import AgentRequest, ToolPermissions
 from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.permissions import commands_for
+from orchestr.agents.session_records import SessionMeter
 from orchestr.agents.trouble import Trouble, find_trouble
 from orchestr.agents.usage import tally_transcript
-from orchestr.cell.agent.pauses import TroubleRecord, decide_trouble
+from orchestr.cell.agent.pauses import MOST_CUTS, TroubleRecord, decide_trouble
 from orchestr.cell.agent.refused_commands import count_refused, explain_refused
+from orchestr.cell.slots import ProviderPause
 from orchestr.git.agent_environment import is_dropping
 from orchestr.supervisor.client import LaunchRecord
 from orchestr.supervisor.protocol import ExitReason, ExitRecord
@@ -150,7 +153,7 @@ def test_trouble_is_waited_for_from_its_first_sign_until_the_agent_got_on() -> N
     assert first == TroubleRecord(1000.0, 100)
     assert decide_trouble(first, 100, 1059.0, 60.0) == first
     assert decide_trouble(first, 100, 1060.0, 60.0) is None
-    assert decide_trouble(first, 150, 1100.0, 60.0) == TroubleRecord(1100.0, 150)
+    assert decide_trouble(first, 150, 1100.0, 60.0) == TroubleRecord(1100.0, 150, cuts=1)
 
 
 # ---- sessions by the agents' own records -------------------------------------------------------
@@ -410,3 +413,98 @@ def test_codex_tries_its_own_sandbox(tmp_path: Path, code: int, said: str, why: 
 def test_a_stream_that_node_calls_terminated_was_dropped(text: str) -> None:
     assert find_trouble(text) is Trouble.PASSING
     assert find_trouble("its tool was terminated") is Trouble.OTHER
+
+
+NOTED = [
+    ("claude", "tests/test_rate_limit.py::test_it FAILED", "other"),
+    ("codex", "at index.js:403:12", "other"),
+    ("codex", "unexpected status 500, request id req-401", "passing"),
+    ("claude", "the authentication middleware has no test", "other"),
+    ("opencode", "RateLimitError: slow down", "limit"),
+    ("codex", "exceeded retry limit, last status: 401 Unauthorized", "final"),
+]
+
+
+@pytest.mark.parametrize(("kind", "words", "found"), NOTED)
+def test_numbers_and_names_of_files_are_no_word_of_a_provider(
+    kind: str, words: str, found: str
+) -> None:
+    assert find_trouble(words, kind) is Trouble(found)
+
+
+def test_a_limit_that_only_a_line_of_output_names_is_not_waited_for_without_end(
+    tmp_path: Path,
+) -> None:
+    """The line may be of a test; with a time it is a provider's."""
+    path = tmp_path / "transcript.jsonl"
+    path.write_text(json.dumps({"stream": "stderr", "text": "error: rate limit not kept"}) + "\n")
+    verdict = adapter("claude").judge_end(exited(1), path)
+    assert (verdict.limited, verdict.passing) == (False, True)
+    path.write_text(json.dumps({"stream": "stderr", "text": "rate limit, retry in 1h"}) + "\n")
+    assert adapter("claude").judge_end(exited(1), path).limited
+
+
+def test_final_words_win_over_the_exit_code_of_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.jsonl"
+    error = {"message": "You exceeded your current quota, please check your plan and billing"}
+    path.write_text(json.dumps({"type": "result", "status": "error", "error": error}) + "\n")
+    verdict = adapter("gemini").judge_end(exited(173), path)
+    assert (verdict.limited, verdict.passing, verdict.final) == (False, False, True)
+
+
+def test_what_is_paid_and_lost_again_and_again_comes_to_an_end() -> None:
+    record = decide_trouble(None, 0, 0.0, 900.0)
+    for number in range(1, MOST_CUTS + 2):
+        record = decide_trouble(record, number * 1000, number * 60.0, 900.0)
+        assert record is not None
+        assert record.cuts == number
+    assert record is not None
+    assert record.cuts > MOST_CUTS
+
+
+def test_a_pause_that_lasts_is_neither_made_shorter_nor_doubled(tmp_path: Path) -> None:
+    pause = ProviderPause(tmp_path, "anthropic", 30.0, 600.0)
+    until = pause.extend(time.time() + 3600, refusal="a/1", reason="")
+    assert pause.extend(refusal="b/1", reason="in trouble") == until
+    assert pause.reason == ""
+    (tmp_path / "pause-anthropic.json").unlink()
+    waits = [pause.extend(refusal=f"{name}/1") - time.time() for name in "abcd"]
+    assert all(29 < wait <= 33 for wait in waits), waits
+
+
+def test_a_time_that_was_not_enough_is_not_trusted_again(tmp_path: Path) -> None:
+    """Else a daily quota that says `retry in 3s` starts a program every three seconds."""
+    pause = ProviderPause(tmp_path, "google", 30.0, 600.0)
+    assert pause.extend(time.time() + 3, refusal="a/1") - time.time() < 4
+    assert pause.extend(time.time() + 3, refusal="a/2", again=True) - time.time() > 29
+
+
+def test_a_pause_beyond_all_years_is_none(tmp_path: Path) -> None:
+    for text in ('{"until": 1e300}', '{"until": Infinity}', '{"until": NaN}', "[]", ""):
+        (tmp_path / "pause-x.json").write_text(text)
+        assert ProviderPause(tmp_path, "x", 1.0, 2.0).paused_until() == 0
+
+
+def test_session_files_that_an_agent_made_up_hold_nobody_up(tmp_path: Path) -> None:
+    usage = {"input_tokens": 7, "output_tokens": 1}
+    line = json.dumps({"type": "event_msg", "payload": {
+        "type": "token_count", "info": {"total_token_usage": usage}}}) + "\n"  # fmt: skip
+    records = adapter("codex").records
+    assert records is not None
+    folder = tmp_path / "sessions" / "2026" / "11" / "30"
+    folder.mkdir(parents=True)
+    meter = SessionMeter(records, (tmp_path,))
+    good = folder / "rollout-x-abc-1.jsonl"
+    good.write_text(line)
+    found = meter.measure({"abc-1"})
+    assert found is not None
+    assert found.input == 7
+    good.unlink()
+    os.mkfifo(good)  # after it was found
+    assert meter.measure({"abc-1"}) == found
+    (tmp_path / "other.jsonl").write_text(line)
+    (folder / "rollout-x-abc-2.jsonl").symlink_to(tmp_path / "other.jsonl")
+    with (folder / "rollout-x-abc-3.jsonl").open("wb") as stream:
+        stream.truncate(1 << 42)
+    for session in ("abc-2", "abc-3"):
+        assert SessionMeter(records, (tmp_path,)).measure({session}) is None

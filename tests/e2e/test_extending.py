@@ -1,4 +1,4 @@
-"""A package of another author adds one of each kind: docs/extending.md, installed.
+"""A package of another author adds one of each kind: docs/plugins.md, installed.
 
 The package is made of the examples on that page and installed by pip, without the network, into a
 folder that is on PYTHONPATH. Nothing of ours is changed for it.
@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.workspace import Workspace, both
 
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 EXAMPLE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PROGRAM = """\
 #!/bin/sh
@@ -178,3 +178,11 @@ def test_a_forge_of_another_package_keeps_the_contract_and_serves_a_run(
     assert "the pull requests are in .orchestr/box/pulls.json" in said
     (pull,) = json.loads((ws.root / ".orchestr/box/pulls.json").read_text())["app"]
     assert (pull["url"], pull["state"]) == ("box://app/1", "open")
+
+    # Half of an optional part is none of it, and `doctor` says so.
+    module = installed / "orchestr_box.py"
+    half = "    def is_queued(self, repo: Any, number: int) -> bool:\n        return False\n\n"
+    cut = "    def explain_unusable"
+    module.write_text(module.read_text().replace(cut, half + cut))
+    told = both(ws.run("doctor"))
+    assert "it lacks merge: enqueue_pull_request, merge: land_pull_request" in told

@@ -207,3 +207,29 @@ def test_an_empty_git_folder_above_is_no_repository(src: Path) -> None:
     """Sandboxes of agents leave one behind in a shared folder."""
     (src.parent / ".git").mkdir()
     assert "repository beta at ../beta" in init(src, "ws")
+
+
+def test_the_forge_is_that_of_the_remotes(src: Path) -> None:
+    """Two at a GitLab of one's own that glab has a login for, one at GitHub without a login."""
+    for name, url in (
+        ("alpha", "git@git.corp.example:team/sub/alpha.git"),
+        ("beta", "https://git.corp.example/team/beta.git"),
+    ):
+        git(src / name, "remote", "set-url", "origin", url)
+    make_clone(src, "gamma", {})
+    git(src / "gamma", "remote", "set-url", "origin", "https://github.com/o/gamma.git")
+    config = src / "glab" / "config.yml"
+    config.parent.mkdir()
+    env = {"GLAB_CONFIG_DIR": str(config.parent), "GH_CONFIG_DIR": str(src / "gh"), "GH_TOKEN": ""}
+    assert "forge: the folder .orchestr/forge" in init(src, "none", **env)
+    assert settings_of(src / "none")["forge"]["kind"] == "local"
+
+    config.write_text("hosts:\n  git.corp.example:\n    token: glpat-fakeFakeFake0123\n")
+    said = init(src, "ws", **env)
+    assert "forge: GitLab, GitHub" in said
+    assert "glpat-" not in said
+    settings = settings_of(src / "ws")
+    assert settings["forge"]["kind"] == "gitlab"
+    assert {name: repo.get("forge") for name, repo in settings["repos"].items()} == {
+        "alpha": None, "beta": None, "gamma": "github",
+    }  # fmt: skip

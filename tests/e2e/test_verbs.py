@@ -326,7 +326,7 @@ def test_a_worktree_removed_by_hand_comes_back(built: Workspace) -> None:
     nothing_to_do(built)
 
 
-@pytest.mark.parametrize("verb", ["forget", "clean", "ignore", "info"])
+@pytest.mark.parametrize("verb", ["forget", "clean", "ignore"])
 def test_verbs_without_names_say_what_to_do(built: Workspace, verb: str) -> None:
     done = built.run(verb, code=2)
     assert done.stderr.startswith("error: ") and "hint: " in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestr.forges import forgejo_merge
+from orchestr.forges import forgejo_merge, make_forge
 from orchestr.forges.base import (
     ForeignAddress,
     ForgeAway,
@@ -16,12 +16,16 @@ from orchestr.forges.base import (
     PRState,
     RepoRef,
 )
+from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import CheckState, Dressing, Verdict
 from orchestr.forges.forgejo import ForgejoForge
+from orchestr.forges.forgejo_actions import is_check_of
 from orchestr.forges.forgejo_login import LoginPlaces, explain_login, find_login
 from orchestr.forges.forgejo_protection import is_required_check
 from orchestr.forges.forgejo_query import strip_draft, write_title
 from orchestr.forges.forgejo_remote import RepoPath, parse_repo_url
+from orchestr.forges.routed import RoutedForge
+from orchestr.settings.loader import load_settings
 from orchestr.testing.follow_world import Said, by_name
 from orchestr.testing.forge_contract import git
 from tests.forges.forgejo_stub import TOKEN, Forgejo
@@ -372,6 +376,17 @@ def test_protection_is_read_from_the_branch(world: ForgejoWorld) -> None:
     assert world.facts(number).pr.review == "review_required"
 
 
+def test_reviews_that_are_not_shown_end_no_list(world: ForgejoWorld) -> None:
+    world.branch("one", "a")
+    number = world.pull("one")
+    for _ in range(3):
+        world.forgejo.review(number, "PENDING", "not sent yet")
+    world.review(number, Verdict.APPROVED, "fine")
+    world.forgejo.page_size = 2
+    world.forge = ForgejoForge()
+    assert [review.comment.body for review in world.facts(number).reviews] == ["fine"]
+
+
 # --- what only some hosts have -------------------------------------------------------------------
 
 
@@ -390,15 +405,27 @@ def test_an_answer_at_a_place_whatever_call_there_is(world: ForgejoWorld, flavou
 
 
 def test_a_host_without_calls_for_jobs(world: ForgejoWorld) -> None:
-    world.forgejo.flavour = "forgejo"
     sha = world.branch("one", "a")
     number = world.pull("one")
     world.run_ci(sha, Said("unit", CheckState.FAILURE, ["expected 768"]))
     red = by_name(world.facts(number).checks)["unit"]
+    world.forgejo.flavour = "old"
     assert world.forge.read_check_log(world.repo, red) == "expected 768"
     with pytest.raises(ForgeError, match="no call to run unit again") as refused:
         world.forge.rerun_check(world.repo, red)
     assert refused.value.hint == f"see {red.url}"
+
+    world.forgejo.flavour = "forgejo"
+    assert world.forge.read_check_log(world.repo, red) == "expected 768"
+    for _ in range(2):  # one that runs already is running again
+        world.forge.rerun_check(world.repo, red)
+    assert by_name(world.facts(number).checks)["unit"].state is CheckState.PENDING
+
+
+def test_a_check_is_of_the_job_that_it_names() -> None:
+    assert is_check_of("CI / test (java, 17) (push)", "test (java, 17)")
+    assert not is_check_of("CI / test (java, 17) (push)", "test")
+    assert is_check_of("unit", "unit")
 
 
 def test_who_is_not_known_is_said_in_words(world: ForgejoWorld) -> None:
@@ -424,3 +451,36 @@ def test_an_issue_with_what_writers_said(world: ForgejoWorld) -> None:
     for foreign in ("https://github.com/o/r/issues/1", "notes.md"):
         with pytest.raises(ForeignAddress):
             world.forge.read_issue(foreign)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "roots"),
+    [("gitea", "local", ["https://h.org/f"]), ("gitlab", "forgejo", ["https://h.org/f", None]),
+     ("github", "forgejo", [None, "https://h.org/f"])],
+)  # fmt: skip
+def test_an_address_is_for_the_kind_that_can_have_one(
+    tmp_path: Path, kind: str, other: str, roots: list[str | None]
+) -> None:
+    (tmp_path / "orchestr.toml").write_text(
+        f'[agents.a]\nkind = "command"\nrun = ["true"]\n[forge]\nkind = "{kind}"\n'
+        f'url = "https://h.org/f"\n[repos.sdk]\nforge = "{other}"\n'
+    )
+    forge = make_forge(load_settings(tmp_path, {}))
+    assert isinstance(forge, RoutedForge)
+    assert forge.kind == f"{kind}+{other}"
+    found = [getattr(member, "root", None) for member in forge.members]
+    assert found[: len(roots)] == roots
+
+
+def test_its_addresses_are_read() -> None:
+    plain = parse_address("https://codeberg.org/o/n/pulls/12")
+    below = parse_address("https://h.org:8443/f/g/o/n/pulls/3")
+    assert plain is not None
+    assert below is not None
+    assert (plain.host, plain.repository, plain.number) == ("codeberg.org", "o/n", 12)
+    assert (below.host, below.repository, below.ref) == (
+        "h.org:8443/f/g",
+        "o/n",
+        "refs/pull/3/head",
+    )
+    assert parse_address("https://codeberg.org/n/pulls/12") is None

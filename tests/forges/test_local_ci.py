@@ -18,7 +18,7 @@ from orchestr.forges.base import ForgeAway, ForgeError
 from orchestr.forges.followed import CheckState, CiCheck, PullRequestKey, Verdict
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_ci import LocalCi
-from orchestr.forges.local_ci_wall import make_local_ci
+from orchestr.forges.local_ci_wall import locate_origin, make_local_ci
 from orchestr.sandbox.choose import SandboxKind
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.limit_records import SandboxSettings
@@ -39,6 +39,17 @@ def world(tmp_path: Path) -> LocalFollowWorld:
 def head_checks(world: LocalFollowWorld, number: int) -> dict[str, CheckState]:
     """The checks of a head by name."""
     return {name: check.state for name, check in by_name(world.facts(number).checks).items()}
+
+
+def test_the_origin_of_a_sibling_is_the_remote_that_is_set(tmp_path: Path) -> None:
+    clone, bare = tmp_path / "repos" / "app", tmp_path / "app.git"
+    for words in (["--bare", str(bare)], [str(clone)]):
+        subprocess.run(["git", "init", "--quiet", *words], check=True)
+    add = ["git", "-C", str(clone), "remote", "add", "company", str(bare)]
+    subprocess.run(add, check=True)
+    text = '[workspace]\nrepos = "repos"\n[repos.app]\nremote = "company"\n'
+    (tmp_path / "orchestr.toml").write_text(text)
+    assert locate_origin(load_settings(tmp_path, {}), "app") == str(bare)
 
 
 # --- what it runs in -------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from orchestr.forges.followed import (
 )
 from orchestr.forges.github_protection import parse_branch_rules
 from orchestr.forges.protection import BranchRules
-from orchestr.landing.codeowners import parse_codeowners
+from orchestr.landing.codeowners import find_owners, parse_codeowners
 from orchestr.landing.requirements import (
     Ownership,
     Requirement,
@@ -127,13 +127,33 @@ def test_owners_of_the_changed_paths(approver: str, missing: list[str]) -> None:
     assert [one.text for one in found] == missing
 
 
+@pytest.mark.parametrize(
+    ("line", "path", "is_owned"),
+    [
+        ("docs/* @rita", "docs/a.md", True),
+        ("docs/* @rita", "docs/deep/a.md", False),  # gitignore would say yes
+        ("docs/ @rita", "docs/deep/a.md", True),
+        (r"my\ docs/ @rita", "my docs/a.md", True),
+        ("broken\\ @rita", "broken", False),
+        ("/*  @rita", "a.md", True),
+        ("/*  @rita", "docs/a.md", False),
+    ],
+)
+def test_patterns_are_read_as_the_forge_reads_them(line: str, path: str, is_owned: bool) -> None:
+    assert bool(find_owners(parse_codeowners(line), path)) is is_owned
+
+
 def test_a_locked_branch_and_an_answer_with_gaps() -> None:
     assert unmet(FACTS, BranchRules(is_locked=True)) == [
         "checks: main is locked: nothing may be merged there"
     ]
     gaps = replace(FACTS, is_complete=False)
     assert unmet(gaps) == []  # nothing is wanted, so nothing is missed
+    assert unmet(gaps, BranchRules(is_known=False)) == []  # the forge's own button says what lacks
     assert "pending" in unmet(gaps, BranchRules(conversations=True))[0]
+    approved = replace(gaps, pr=replace(PR, review="approved"))
+    assert unmet(approved, BranchRules(approvals=1)) == []  # the forge has counted
+    assert unmet(gaps, BranchRules(approvals=1))[0].startswith("checks: the forge did not show")
     text = describe_unmet("URL", find_unmet(checks(a=RED), "main", BranchRules(("a",))))
     assert text == "the forge is not done with URL: checks: red: CI / a"
 

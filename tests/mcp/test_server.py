@@ -138,6 +138,8 @@ def test_tools_look_with_the_functions_of_the_verbs(built: Workspace, client: Cl
     status = client.ask("status")
     assert status["features"] == json.loads(built.run("status", "--json").stdout)["features"]
     assert status["problems"] == []
+    (part,) = client.ask("status", features=["demo"], cells=["b"])["features"]
+    assert [cell["name"] for cell in part["cells"]] == ["b"]
     plan = client.ask("plan", target="demo")
     assert plan["plans"] == [json.loads(built.run("plan", "demo", "--json").stdout)]
     (cell,) = client.ask("explain", target="demo:b")["cells"]

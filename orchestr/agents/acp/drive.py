@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from acp import PROTOCOL_VERSION, RequestError, text_block
@@ -33,6 +34,7 @@ from orchestr.agents.acp.failures import (
     AcpFailure,
     describe_request_error,
     explain_login,
+    explain_unloaded,
     find_key_method,
     is_login_wanted,
 )
@@ -89,7 +91,7 @@ class AcpTalk:
             raise AcpFailure(
                 f"it speaks version {hello.get('protocolVersion')!r} of ACP, not {PROTOCOL_VERSION}"
             )
-        name = hello.get("agentInfo") or {}
+        name = _as_mapping(hello.get("agentInfo"))
         self._out.write("acp_agent", name=name.get("name") or "", version=name.get("version") or "")
         opened = await self._open_session(hello)
         await self._set_mode(opened)
@@ -158,8 +160,8 @@ class AcpTalk:
             if not self._session:
                 raise AcpFailure("it opened a session without an id")
             return opened
-        can = hello.get("agentCapabilities") or {}
-        resumes = (can.get("sessionCapabilities") or {}).get("resume") is not None
+        can = _as_mapping(hello.get("agentCapabilities"))
+        resumes = _as_mapping(can.get("sessionCapabilities")).get("resume") is not None
         if not can.get("loadSession") and not resumes:
             raise AcpFailure(
                 f"session not found: it cannot load sessions, so {wanted} is not resumed"
@@ -175,7 +177,7 @@ class AcpTalk:
         except RequestError as error:
             if is_login_wanted(error):
                 raise
-            raise AcpFailure(f"session not found: {describe_request_error(error)}") from error
+            raise AcpFailure(explain_unloaded(error)) from error
         finally:
             self._updates.quiet = False
         self._session = wanted
@@ -253,7 +255,8 @@ class AcpTalk:
         if method == CLIENT["session_update"]:
             update = given.get("update")
             if isinstance(update, dict):
-                self._updates.read(update)
+                with suppress(TypeError, AttributeError):  # of a form that none of ours knows
+                    self._updates.read(update)
                 if update.get("sessionUpdate") == "tool_call":
                     self._refused_last = False
             return None
@@ -272,6 +275,8 @@ class AcpTalk:
             raise RequestError(-32602, str(error)) from None
         except (OSError, ValueError) as error:
             raise RequestError(-32603, str(error)) from None
+        except (TypeError, AttributeError, LookupError) as error:
+            raise RequestError(-32602, f"invalid parameters of {method}: {error}") from None
 
     async def _serve(self, method: str, given: Mapping[str, Any]) -> Any:
         path, key = str(given.get("path") or ""), str(given.get("terminalId") or "")
@@ -281,7 +286,10 @@ class AcpTalk:
             text = read_text_file(self._asked, path, given.get("line"), given.get("limit"))
             return {"content": text}
         if method == CLIENT["fs_write_text_file"]:
-            write_text_file(self._asked, path, str(given.get("content") or ""))
+            content = given.get("content")
+            if not isinstance(content, str):  # an empty file in its place would be lost work
+                raise RequestError(-32602, "`content` is not a text")
+            write_text_file(self._asked, path, content)
             return {}
         if method == CLIENT["terminal_create"]:
             terminal = await self._terminals.create(given)
@@ -317,6 +325,11 @@ class AcpTalk:
     def _note_decision(self, decision: Decision, tool: str) -> None:
         self._out.write("acp_permission", allowed=decision.allowed, tool=tool,
                         what=decision.what, why=decision.why)  # fmt: skip
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    """What an agent sent as an object; empty for what is none."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _encode(params: BaseModel) -> dict[str, Any]:

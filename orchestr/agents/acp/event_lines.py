@@ -66,8 +66,20 @@ class EventWriter:
 
     @staticmethod
     def _print(event: Mapping[str, Any]) -> None:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(join_surrogates(json.dumps(event, ensure_ascii=False, default=str)) + "\n")
         sys.stdout.flush()
+
+
+def join_surrogates(text: str) -> str:
+    """The text as UTF-8 can say it: an agent may cut a text in the middle of a character, and send
+    the halves of its pair one by one. A half that stays alone becomes U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def cut_text(text: str, most: int = LONGEST) -> str:

@@ -6,12 +6,16 @@ following a link in the last place, so a link put there in between is an error.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from orchestr.agents.acp.permission_rules import Decision, judge_path, resolve_in
 from orchestr.agents.acp.request import ClientRequest
+from orchestr.files import write_atomic
 
 LARGEST = 16 << 20  # bytes of a file that is handed out
 
@@ -24,28 +28,53 @@ class FileRefused(Exception):
         self.decision = decision
 
 
-def read_text_file(asked: ClientRequest, path: str, line: int | None, limit: int | None) -> str:
+def read_text_file(asked: ClientRequest, path: str, line: Any, limit: Any) -> str:
     """The text of a file, from ``line`` (1 is the first) on, ``limit`` lines of it.
 
-    Raises FileRefused, OSError. What is not UTF-8 becomes U+FFFD.
+    Raises FileRefused, OSError, and ValueError for what is no UTF-8: an agent that got a part of a
+    file, or other characters, would write that back as the whole.
     """
     resolved = _resolve_allowed(asked, path, write=False)
-    with os.fdopen(os.open(resolved, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-        text = stream.read(LARGEST).decode("utf-8", "replace")
-    if line is None and limit is None:
-        return text
-    first = max(0, (line or 1) - 1)
-    end = None if limit is None else first + limit
-    return "".join(islice(text.splitlines(keepends=True), first, end))
+    first = line - 1 if isinstance(line, int) and line > 1 else 0
+    end = first + limit if isinstance(limit, int) else None
+    with os.fdopen(_open_file(resolved, os.O_RDONLY), "rb") as stream:
+        found = bytearray()
+        for one in islice(iter(lambda: stream.readline(LARGEST + 1), b""), first, end):
+            found += one
+            if len(found) > LARGEST:
+                why = f"more than {LARGEST >> 20} MiB: ask for some lines of it"
+                raise OSError(errno.EFBIG, why, path)
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None
 
 
 def write_text_file(asked: ClientRequest, path: str, text: str) -> None:
-    """Write a file, and the folders it lies in. Raises FileRefused, OSError."""
+    """Write a file, and the folders it lies in. Raises FileRefused, OSError, ValueError.
+
+    A file that has other names, too (a package manager's store), is replaced by one of its own, so
+    that what lies elsewhere stays as it is.
+    """
     resolved = _resolve_allowed(asked, path, write=True)
+    content = text.encode()
     resolved.parent.mkdir(parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open(resolved, flags, 0o666), "wb") as stream:
-        stream.write(text.encode("utf-8", "surrogateescape"))
+    with os.fdopen(_open_file(resolved, os.O_WRONLY | os.O_CREAT), "wb") as stream:
+        found = os.fstat(stream.fileno())
+        if found.st_nlink == 1:
+            stream.truncate(0)
+            stream.write(content)
+            return
+    write_atomic(resolved, content, mode=stat.S_IMODE(found.st_mode))
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """Open what must be a file: a pipe or a device could be waited for without an end."""
+    number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return number
+    os.close(number)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _resolve_allowed(asked: ClientRequest, path: str, *, write: bool) -> Path:

@@ -25,6 +25,9 @@ BUILTINS = frozenset((
 _PATHS = ("file_path", "filePath", "path", "abs_path", "absolute_path", "notebook_path", "filepath",
           "parentDir", "fileName", "dir_path")  # fmt: skip
 _COMMANDS = ("command", "cmd", "commands")
+# Options of git before its command whose value is the next word.
+_GIT_VALUES = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--config-env",
+                         "--attr-source"))  # fmt: skip
 _READING = frozenset(("read", "search"))
 _WRITING = frozenset(("edit", "delete", "move"))
 _ALLOW = ("allow_once", "allow_always")
@@ -88,13 +91,18 @@ def judge_path(text: str, asked: ClientRequest, *, write: bool) -> Decision:
         return Decision(False, what, "this agent only reads")
     places = [asked.worktree, *([] if write else asked.read)]
     if any(path.is_relative_to(os.path.realpath(place)) for place in places):
-        git = Path(os.path.realpath(asked.worktree), ".git")
-        if write and path.is_relative_to(git):
+        if write and _is_gits(path, asked):
             return Decision(False, what, "git's own data is written by git")
         return Decision(True, what)
     if path in _resolve_all(asked.write):
         return Decision(True, what)
     return Decision(False, what, "it lies outside the worktree")
+
+
+def _is_gits(path: Path, asked: ClientRequest) -> bool:
+    """Whether a path lies in the data of the worktree's git, or of a repository within it."""
+    place = os.path.realpath(asked.worktree)
+    return path.is_relative_to(place) and ".git" in path.relative_to(place).parts
 
 
 def resolve_in(worktree: str, text: str) -> Path:
@@ -151,9 +159,9 @@ def _find_rule(command: Command, rules: Sequence[str], *, by_name: bool = False)
     words = list(command)
     if by_name:
         words[0] = words[0].rpartition("/")[2]
-    if words[0] == "git":  # `git -C x push` pushes, too
-        while len(words) > 2 and words[1] in ("-C", "-c"):
-            del words[1:3]
+    if words[0] == "git":  # `git -C x push` and `git --no-pager push` push, too
+        while len(words) > 1 and words[1].startswith("-"):
+            del words[1 : 3 if words[1] in _GIT_VALUES else 2]
     for rule in rules:
         wanted = rule.split()
         if words[: len(wanted)] == wanted:

@@ -15,6 +15,7 @@ if __name__ == "__main__":  # started by its path: the package may not be instal
     sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 import asyncio
+import io
 import os
 import signal
 from contextlib import suppress
@@ -24,7 +25,12 @@ from orchestr.agents.acp.event_lines import EventWriter
 from orchestr.agents.acp.failures import AcpFailure, explain_stop
 from orchestr.agents.acp.request import ClientRequest, read_client_request
 from orchestr.agents.acp.wire import MessageWire
-from orchestr.process.piped import end_piped, start_piped, wait_for_code
+from orchestr.process.piped import (
+    end_piped,
+    start_piped,
+    stop_reading_at_end,
+    wait_for_code,
+)
 
 LAST_WORDS = 3.0  # seconds for the agent to end by itself after its turn, or to answer a cancel
 GRACE = 2.0  # seconds between terminate and kill
@@ -41,6 +47,7 @@ async def run_client(asked: ClientRequest, prompt: str) -> int:
         return MISSING
     words: list[str] = []
     stderr = asyncio.create_task(_pass_stderr(process, words))
+    watch = asyncio.create_task(stop_reading_at_end(process, GRACE))
     wire = MessageWire(process, out)
     talk = AcpTalk(asked, wire, out)
     turn = asyncio.create_task(talk.run_turn(prompt))
@@ -66,10 +73,14 @@ async def run_client(asked: ClientRequest, prompt: str) -> int:
         code = 1
     except asyncio.CancelledError:
         code = INTERRUPTED
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        out.write_error(f"what the agent sent cannot be read: {type(error).__name__}: {error}")
+        code = 1
     out.flush()
     with suppress(ConnectionError, OSError):
         await talk.close()
     await end_piped(process, patience=0.0 if stops.count else LAST_WORDS, grace=GRACE)
+    watch.cancel()
     stderr.cancel()
     return INTERRUPTED if stops.count else code
 
@@ -124,6 +135,8 @@ def _describe_end(code: int | None) -> str:
 def main(words: list[str]) -> int:
     """Do what the file named in ``words`` asks for."""
     asked = read_client_request(Path(words[0]))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whatever the user's locale is
+        sys.stdout.reconfigure(encoding="utf-8")
     prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
     return asyncio.run(run_client(asked, prompt))
 

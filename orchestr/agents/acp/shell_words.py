@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator
 
 _HEREDOC = re.compile(
-    r"<<-?[ \t]*(['\"]?)(\w+)\1([^\n]*\n)(?:.*?\n)??[ \t]*\2[ \t]*(?=\n|\)|$)", re.DOTALL
+    r"<<-?[ \t]*(['\"]?)(\w+)\1([^\n]*\n)((?:.*?\n)??)[ \t]*\2[ \t]*(?=\n|\)|$)", re.DOTALL
 )
 _ARITHMETIC = re.compile(r"\$\(\([^()]*\)\)")
 _INNER = re.compile(r"[$<>]\(([^()]*)\)|`([^`]*)`")
@@ -44,7 +44,7 @@ def split_commands(line: str, depth: int = 0) -> tuple[Command, ...] | None:
     if depth > DEEPEST:
         return None
     found: list[Command] = []
-    text = _HEREDOC.sub(r"\3", line).replace("\\\n", " ")
+    text = _HEREDOC.sub(_keep_substitutions, line).replace("\\\n", " ")
     text = _ARITHMETIC.sub("_", text)
     text = _COMMENT.sub(_drop_comment, text)
     for _ in range(MOST):
@@ -73,6 +73,18 @@ def split_commands(line: str, depth: int = 0) -> tuple[Command, ...] | None:
             return None
         found += unwrapped
     return tuple(found)
+
+
+def _keep_substitutions(found: re.Match[str]) -> str:
+    """The line of a here document without its text, of which a shell runs `$(...)` and backticks
+    when the word that ends it is not quoted."""
+    quote, line, body = found[1], found[3], found[4]
+    while not quote and (inner := _INNER.search(body)) is not None:
+        start, end = inner.span()
+        if body[start] in "$`":
+            line += f": {inner[0]}\n"
+        body = f"{body[:start]}_{body[end:]}"
+    return line
 
 
 def _drop_comment(found: re.Match[str]) -> str:
@@ -128,6 +140,8 @@ def _unwrap(words: list[str], depth: int) -> tuple[Command, ...] | None:
             break
     if not words:
         return ()
+    if words[0] == "trap" and len(words) > 2:  # a line that is run later
+        return split_commands(words[1], depth + 1)
     if words[0].rpartition("/")[2] in _SHELLS:
         for number, word in enumerate(words[1:], start=1):
             if word.startswith("-") and not word.startswith("--") and "c" in word:

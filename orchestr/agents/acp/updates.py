@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestr.agents.acp.event_lines import EventWriter, cut_text, join_blocks
 from orchestr.agents.acp.permission_rules import find_command, find_paths
+from orchestr.agents.events import amount_or_none, count_or_zero
 
 _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)  # claude's output of commands
 SETTLED = ("completed", "failed")
@@ -70,11 +71,13 @@ class UpdateReader:
             edits = list(find_edits(known))
             self._out.write("acp_tool_result", id=key, text=cut_text(text), edits=edits,
                             failed=status == "failed", exit_code=find_exit_code(known))  # fmt: skip
-            del self._calls[key]
+            self._calls.pop(key, None)
 
     def learn_call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """All that is known of a tool call, with what ``call`` adds to it."""
-        known = self._calls.setdefault(str(call.get("toolCallId") or ""), {})
+        key = str(call.get("toolCallId") or "")
+        # Without an id it is not known which call it adds to: it must not lend another's command.
+        known = self._calls.setdefault(key, {}) if key else {}
         known |= {k: v for k, v in call.items() if v not in (None, [], {}, "")}
         return known
 
@@ -85,7 +88,7 @@ class UpdateReader:
         return known
 
     def _show_tool(self, key: str, known: Mapping[str, Any]) -> None:
-        if key not in self._shown:
+        if not key or key not in self._shown:
             self._shown.add(key)
             self._out.write("acp_tool", id=key, **describe_tool(known))
 
@@ -110,27 +113,30 @@ class UsageCounter:
 
     def __init__(self, spent_usd: float = 0.0) -> None:
         self._total = spent_usd  # dollars of the whole session
+        self._used: int | None = None  # tokens in the context at the newest update
         self.cost_usd: float | None = None  # of this start; None: the agent names none
 
     def add_update(self, update: Mapping[str, Any], *, restored: bool) -> tuple[int, float | None]:
         """Tokens and dollars that are new; ``restored`` ones were counted by an earlier start."""
-        used = update.get("used")
-        tokens = used if isinstance(used, int) and not isinstance(used, bool) else 0
+        used = count_or_zero(update.get("used"))
         cost = update.get("cost")
-        amount = cost.get("amount") if isinstance(cost, Mapping) else None
+        amount = amount_or_none(cost.get("amount")) if isinstance(cost, Mapping) else None
         new: float | None = None
         if (
             isinstance(cost, Mapping)
-            and isinstance(amount, int | float)
+            and amount is not None
             and str(cost.get("currency") or "USD").upper() == "USD"
         ):
-            new = max(0.0, float(amount) - self._total)
+            new = max(0.0, amount - self._total)
             self._total += new
+        # An answer adds to the context: an update that says the same again is of no new one.
+        tokens = 0 if used == self._used and not new else used
+        self._used = used
         if restored:
             return 0, None
         if new is not None:
             self.cost_usd = (self.cost_usd or 0.0) + new
-        return max(0, tokens), new
+        return tokens, new
 
 
 def normalise_usage(raw: Any) -> dict[str, int]:
@@ -142,7 +148,9 @@ def normalise_usage(raw: Any) -> dict[str, int]:
         return {}
     names = ("inputTokens", "cachedReadTokens", "cachedWriteTokens", "outputTokens",
              "thoughtTokens", "totalTokens")  # fmt: skip
-    given, cached, written, output, thought, total = (_count(raw.get(name)) for name in names)
+    given, cached, written, output, thought, total = (
+        count_or_zero(raw.get(name)) for name in names
+    )
     whole = given + cached + written
     if total:
         whole = whole if whole + output <= total else given
@@ -160,12 +168,11 @@ def read_turn_usage(answer: Mapping[str, Any]) -> dict[str, int]:
     count = quota.get("token_count") if isinstance(quota, Mapping) else None
     if found or not isinstance(count, Mapping):
         return found
-    given, output = _count(count.get("input_tokens")), _count(count.get("output_tokens"))
+    given, output = (
+        count_or_zero(count.get("input_tokens")),
+        count_or_zero(count.get("output_tokens")),
+    )
     return {"input": given, "cached": 0, "output": output} if given or output else {}
-
-
-def _count(value: Any) -> int:
-    return max(0, int(value)) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _names_file(call: Mapping[str, Any]) -> bool:

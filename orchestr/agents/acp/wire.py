@@ -14,6 +14,7 @@ from orchestr.agents.acp.event_lines import EventWriter
 
 SHOWN = 500  # characters of a line that is no message
 MOST = 200  # such lines that are shown
+INTERNAL = -32603  # the code of an error that names none
 
 
 class MessageWire:
@@ -70,8 +71,31 @@ class MessageWire:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    """The message in a line, None for what is none. The library relies on the types of its parts: a
+    wrong one would end the reading, and with it the turn."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) and "jsonrpc" in message else None
+    if not isinstance(message, dict) or "jsonrpc" not in message:
+        return None
+    key = message.get("id")
+    if isinstance(key, bool) or not isinstance(key, int | str | None):
+        return None
+    if not isinstance(message.get("method"), str | None):
+        return None
+    error = message.get("error")
+    if error is not None and "method" not in message:
+        message["error"] = _make_error(error)
+    return message
+
+
+def _make_error(error: Any) -> dict[str, Any]:
+    """An error of the protocol's form, whatever was sent as one."""
+    given = error if isinstance(error, dict) else {"message": str(error)}
+    code, text = given.get("code"), given.get("message")
+    return {
+        "code": code if isinstance(code, int) and not isinstance(code, bool) else INTERNAL,
+        "message": text if isinstance(text, str) and text else "an error without a message",
+        "data": given.get("data"),
+    }

@@ -59,6 +59,9 @@ END_TURN = "end_turn"
 _MARKS = {"completed": "✓"}
 
 
+TRUSTS = ("guides",)  # the parts of a repository's settings that it can be let obey alone
+
+
 class AcpAgent(CliAgent):
     """The client, and the agent that it starts."""
 
@@ -136,7 +139,11 @@ class AcpAgent(CliAgent):
 
     def _launch_like(self, request: AgentRequest) -> AgentLaunch | None:
         """How the kind that knows this agent starts it: its environment counts, not its words."""
-        return self._like.prepare_launch(request) if self._like is not None else None
+        if self._like is None:
+            return None
+        # Parts of a repository's settings are handed over by words of the kind, which it has not.
+        parts = tuple(part for part in request.trusted if part in TRUSTS)
+        return self._like.prepare_launch(replace(request, trusted=parts))
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """The settings folder that the catalogue names."""
@@ -280,4 +287,4 @@ def _make_like(
     return made if isinstance(made, CliAgent) else None
 
 
-KIND = AgentKind(AcpAgent, keys=("run",), required=("run",))
+KIND = AgentKind(AcpAgent, keys=("run",), required=("run",), trusts=TRUSTS)

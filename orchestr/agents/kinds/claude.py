@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.agents.mcp import write_mcp_config
+from orchestr.agents.repo_parts import copy_part, find_part, list_files, read_json_table
 from orchestr.agents.session_records import SessionRecords
 from orchestr.agents.trouble import LIMITING, is_final
 from orchestr.files import write_atomic
@@ -80,8 +82,13 @@ class Claude(CliAgent):
     without = ("CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_SESSION_ID")
     tells = True
     tells_while_working = True
-    repo_files = (".claude/settings.json", ".claude/settings.local.json", ".mcp.json",
-                  ".claude/agents", ".claude/commands", ".claude/skills")  # fmt: skip
+    part_files = (
+        (".mcp.json", "mcp"), (".claude/agents", "agents"), (".claude/commands", "skills"),
+        (".claude/skills", "skills"), (".claude/rules", "rules"),
+    )  # fmt: skip
+    inner_parts = ((".claude/settings.json", "hooks"), (".claude/settings.local.json", "hooks"))
+    repo_files = (".claude/settings.json", ".claude/settings.local.json",
+                  *(name for name, _ in part_files))  # fmt: skip
     guides = ("CLAUDE.md", "AGENTS.md")
     records = SessionRecords(lambda session: f"projects/*/{session}.jsonl", _count_answer)
 
@@ -92,17 +99,26 @@ class Claude(CliAgent):
             "--permission-mode", "acceptEdits" if request.tools.edit else "default",
             "--setting-sources", "user,project" if request.trust else "user",
         ]  # fmt: skip
+        configs = []
         if request.mcp and request.folder is not None:
-            argv += ["--mcp-config", str(write_mcp_config(request.mcp, request.folder))]
+            configs.append(str(write_mcp_config(request.mcp, request.folder)))
+        if "mcp" in request.trusted and find_part(request.worktree, ".mcp.json") is not None:
+            configs.append(str(request.worktree / ".mcp.json"))
+        if configs:
+            argv += ["--mcp-config", *configs]
         if not request.trust:
             argv += ["--strict-mcp-config"]
         if request.folder is not None:
             path = request.folder / "claude.json"
-            servers = tuple(server.name for server in request.mcp)
-            given = permission_settings(request.tools, servers)
+            servers = [server.name for server in request.mcp]
+            if "mcp" in request.trusted:
+                servers += read_json_table(request.worktree, ".mcp.json", "mcpServers")
+            given = permission_settings(request.tools, tuple(servers))
+            given |= trusted_settings(request)
             write_atomic(path, json.dumps(given, indent=2).encode())
             argv += ["--settings", str(path)]
-        guides = self.list_guides(request)
+            argv += copy_trusted_parts(request, request.folder / "repository-parts")
+        guides = [*self.list_guides(request), *list_rules(request)]
         if guides:
             argv += ["--append-system-prompt", READ_FIRST.format(", ".join(guides))]
         if request.budget_usd is not None:
@@ -177,6 +193,47 @@ def permission_settings(tools: ToolPermissions, servers: tuple[str, ...] = ()) -
     deny = [f"Bash({command}:*)" for command in tools.denied]
     closed = [] if tools.edit else ["Edit", "Write", "NotebookEdit"]
     return {"permissions": {"allow": allow, "deny": [*deny, *UNWANTED, *closed]}}
+
+
+def trusted_settings(request: AgentRequest) -> dict[str, object]:
+    """Hooks of the repository, where they alone are trusted; else its skills start no programs."""
+    if request.trust:
+        return {}
+    if "hooks" in request.trusted:
+        hooks: dict[str, list[object]] = {}
+        for name in (".claude/settings.json", ".claude/settings.local.json"):
+            for event, entries in read_json_table(request.worktree, name, "hooks").items():
+                if isinstance(entries, list):
+                    hooks.setdefault(event, []).extend(entries)
+        return {"hooks": hooks} if hooks else {}
+    return {"disableSkillShellExecution": True} if "skills" in request.trusted else {}
+
+
+def copy_trusted_parts(request: AgentRequest, plugin: Path) -> list[str]:
+    """The options for a plugin of the repository's skills, commands and sub-agents that are trusted
+    without the rest. It is made anew for each start."""
+    shutil.rmtree(plugin, ignore_errors=True)
+    if request.trust:
+        return []
+    if "skills" in request.trusted:
+        copy_part(request.worktree, ".claude/skills", plugin / "skills")
+        copy_part(request.worktree, ".claude/commands", plugin / "commands")
+    if "agents" in request.trusted:
+        copy_part(request.worktree, ".claude/agents", plugin / "agents")
+    if not plugin.is_dir():
+        return []
+    manifest = {"name": "repository", "version": "1.0.0", "description": "of this repository"}
+    write_atomic(plugin / ".claude-plugin" / "plugin.json", json.dumps(manifest).encode())
+    return ["--plugin-dir", str(plugin)]
+
+
+def list_rules(request: AgentRequest) -> list[str]:
+    """The repository's rules that it is to read, where they are trusted without the rest."""
+    folder = find_part(request.worktree, ".claude/rules") if "rules" in request.trusted else None
+    if request.trust or folder is None:
+        return []
+    root = request.worktree.resolve()
+    return [str(path.relative_to(root)) for path in list_files(folder) if path.suffix == ".md"]
 
 
 def _parse_system_record(record: Record) -> tuple[Event, ...]:
@@ -309,4 +366,5 @@ KIND = AgentKind(
     provider="anthropic",
     options=("effort", "fallback_model", "mcp", "max_turns"),
     efforts=("low", "medium", "high", "xhigh", "max"),
+    trusts=("guides", "skills", "agents", "rules", "hooks", "mcp"),
 )

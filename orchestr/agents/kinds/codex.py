@@ -62,6 +62,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # what a model takes for 
 SETTINGS = ("config.toml", "AGENTS.md", "AGENTS.override.md", "prompts", "skills", "rules",
             "agents", "hooks.json", ".env", "version.json", "models_cache.json")  # fmt: skip
 LOGINS = ("auth.json",)
+SKILLS = (".agents/skills", ".codex/skills")  # of a repository
 # What a command says that its sandbox keeps from the network or from other folders. git's data is
 # read-only there on purpose.
 _WALLED_OFF = re.compile(
@@ -87,7 +88,9 @@ class Codex(CliAgent):
     program = "codex"
     own = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", *KEYS, "OPENAI_BASE_URL", "OPENAI_ORGANIZATION",
            "OPENAI_PROJECT")  # fmt: skip
-    repo_files = (".codex",)
+    repo_files = (".codex", ".agents/skills")
+    inner_parts = ((".codex", "skills"),)
+    part_files = ((".agents/skills", "skills"),)
     guides = ("AGENTS.md",)
     ends = ("turn.completed", "turn.failed")
     goes_on = ("turn.started",)
@@ -126,6 +129,8 @@ class Codex(CliAgent):
             words.append(READ_FIRST.format(", ".join(guides)))
         if words:
             settings["developer_instructions"] = json.dumps("\n".join(words))
+        if not request.obeys("skills") and any((request.worktree / n).exists() for n in SKILLS):
+            settings["skills.include_instructions"] = "false"  # else it lists them untrusted, too
         if request.effort is not None:
             settings["model_reasoning_effort"] = json.dumps(request.effort)
         if request.folder is not None:
@@ -265,5 +270,6 @@ KIND = AgentKind(
     keys=("program", "sandbox"),
     provider="openai",
     options=("effort", "mcp"),
+    trusts=("guides", "skills"),
     efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
 )

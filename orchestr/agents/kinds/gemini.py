@@ -41,6 +41,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.agents.mcp import describe_gemini, write_private
+from orchestr.agents.repo_parts import read_json_table
 from orchestr.agents.session_records import SessionRecords
 from orchestr.agents.trouble import GEMINI_MODULUS, PASSING
 from orchestr.files import write_atomic
@@ -86,7 +87,10 @@ class Gemini(CliAgent):
     program = "gemini"
     own = ("GEMINI_*", "GOOGLE_*")
     repo_files = (".gemini/settings.json", ".gemini/.env", ".gemini/extensions", ".gemini/commands",
-                  ".gemini/system.md")  # fmt: skip
+                  ".gemini/system.md", ".gemini/skills", ".agents/skills",
+                  ".gemini/agents", ".gemini/policies")  # fmt: skip
+    inner_parts = ((".gemini/settings.json", "hooks"), (".gemini/settings.json", "mcp"))
+    part_files = ((".gemini/skills", "skills"), (".agents/skills", "skills"))
     guides = ("GEMINI.md",)
     records = SessionRecords(
         lambda session: f"tmp/*/chats/session-*-{session[:8]}.json*",
@@ -100,6 +104,8 @@ class Gemini(CliAgent):
         argv = [self.resolved_program, "--approval-mode", mode, "--skip-trust", "-o", "stream-json"]
         # A terminal that it takes for a good one: else each log begins with warnings of it.
         env = {"GEMINI_CLI_NO_RELAUNCH": "true", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        # Asked before it reads settings and `.env`; `--skip-trust` holds from then on.
+        env["GEMINI_CLI_TRUST_WORKSPACE"] = "true" if request.trust else "false"
         if request.folder is not None:
             policy = request.folder / "gemini.toml"
             servers = describe_gemini(request.mcp)
@@ -107,11 +113,15 @@ class Gemini(CliAgent):
             given = build_defaults(servers, request.max_turns)
             argv += ["--policy", str(policy)]
             settings = merge_settings(given, read_user_settings(os.environ))
+            own = trusted_tables(request)
+            settings = merge_settings(settings, own)
             if self.list_ignored(request):
                 over = request.folder / "gemini-over.json"
                 strict = build_overrides(
-                    {**read_user_servers(os.environ), **servers},
+                    {**read_user_servers(os.environ), **servers, **own.get("mcpServers", {})},
                     without_guides=bool(self.find_doubted_guides(request)),
+                    without_hooks="hooks" not in request.trusted,
+                    without_skills=not request.obeys("skills") and has_skills(request.worktree),
                 )
                 settings = merge_settings(settings, strict)
                 write_private(over, json.dumps(strict, indent=2))
@@ -226,15 +236,37 @@ def replace_settings(folder: ConfigFolder, settings: Path) -> ConfigFolder:
     return replace(folder, copies=copies)
 
 
-def build_overrides(servers: Mapping[str, Any], *, without_guides: bool) -> dict[str, Any]:
+def has_skills(worktree: Path) -> bool:
+    """Whether the repository has skills, which gemini lists untrusted, too."""
+    return any((worktree / name).exists() for name in (".gemini/skills", ".agents/skills"))
+
+
+def trusted_tables(request: AgentRequest) -> dict[str, Any]:
+    """Of the repository's settings what is trusted without the rest: MCP servers, hooks."""
+    tables = {"mcp": "mcpServers", "hooks": "hooks"}
+    found = {table: read_json_table(request.worktree, ".gemini/settings.json", table)
+             for word, table in tables.items() if word in request.trusted}  # fmt: skip
+    return {} if request.trust else {table: value for table, value in found.items() if value}
+
+
+def build_overrides(
+    servers: Mapping[str, Any],
+    *,
+    without_guides: bool,
+    without_hooks: bool = True,
+    without_skills: bool = False,
+) -> dict[str, Any]:
     """Settings over the repository's, which would start programs: the user's MCP ``servers`` only,
     no hooks, no commands that find or call tools, no extensions but the user's."""
     over: dict[str, Any] = {
         "mcp": {"allowed": list(servers) or [NOTHING], "serverCommand": ""},
         "mcpServers": dict(servers),
-        "hooksConfig": {"enabled": False},
         "tools": {"discoveryCommand": "", "callCommand": ""},
     }
+    if without_hooks:
+        over["hooksConfig"] = {"enabled": False}
+    if without_skills:  # the user's, too: a name does not say whose it is
+        over["skills"] = {"enabled": False}
     if without_guides:
         over["context"] = {"fileName": [NOTHING]}
     return over
@@ -308,4 +340,5 @@ def render_policy(tools: ToolPermissions, servers: tuple[str, ...] = ()) -> str:
     return "\n".join(parts)
 
 
-KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"))
+KIND = AgentKind(Gemini, provider="google", options=("mcp", "max_turns"),
+                 trusts=("guides", "skills", "hooks", "mcp"))  # fmt: skip

@@ -43,6 +43,7 @@ from orchestr.agents.events import (
     text_or_empty,
 )
 from orchestr.agents.mcp import describe_opencode
+from orchestr.agents.repo_parts import find_part, read_sub_agents
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AgentKind
 from orchestr.supervisor.client import ExitReason, ExitRecord
@@ -51,6 +52,7 @@ from orchestr.supervisor.client import ExitReason, ExitRecord
 SETTINGS = ("opencode.json", "opencode.jsonc", "config.json", "AGENTS.md", "agent", "agents",
             "command", "commands", "mode", "modes", "plugin", "plugins", "package.json", "tool",
             "tools", "themes")  # fmt: skip
+SKILLS = (".claude/skills", ".agents/skills")  # in a repository, and in the home folder
 TITLE = "orchestr"
 TAIL = 1 << 16  # bytes of its log that are looked at
 _STREAM_ERROR = re.compile(r'message="stream error".*?error(?:\.error)?="?([^"\n]*)')
@@ -70,7 +72,10 @@ class OpenCode(CliAgent):
            "OPENCODE_DISABLE_*")  # fmt: skip
     tells = True
     tells_while_working = True
-    repo_files = ("opencode.json", "opencode.jsonc", ".opencode")
+    repo_files = ("opencode.json", "opencode.jsonc", ".opencode", ".claude/skills",
+                  ".agents/skills")  # fmt: skip
+    inner_parts = ((".opencode", "skills"), (".opencode", "agents"))
+    part_files = ((".claude/skills", "skills"), (".agents/skills", "skills"))
     guides = ("AGENTS.md", "CLAUDE.md")
     ends = ("step_finish part.reason=stop",)
     goes_on = ("step_start",)
@@ -91,6 +96,8 @@ class OpenCode(CliAgent):
         }
         if not request.trust:
             env["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
+            if any((request.worktree / name).exists() for name in SKILLS):
+                env["OPENCODE_DISABLE_EXTERNAL_SKILLS"] = "1"
         if request.folder is not None:
             env |= prepare_data_folders(request.folder / "opencode", os.environ)
         launch = self.make_launch(request, argv, env, resume="--session")
@@ -106,7 +113,9 @@ class OpenCode(CliAgent):
         """With the repository's guides, which it does not read without its configuration."""
         config = build_config(request)
         guides = [str(request.worktree / name) for name in self.list_guides(request)]
-        return {**config, "instructions": guides} if guides and not request.trust else config
+        if request.trust:
+            return config
+        return {**config, **({"instructions": guides} if guides else {}), **trusted_parts(request)}
 
     def find_config(self, environ: Mapping[str, str]) -> tuple[ConfigFolder, ...]:
         """`opencode` in `XDG_CONFIG_HOME`, else in `~/.config`."""
@@ -213,6 +222,25 @@ def build_config(request: AgentRequest) -> dict[str, object]:
     return {"permission": permission, "share": "disabled", "autoupdate": False, **more}
 
 
+def trusted_parts(request: AgentRequest) -> dict[str, object]:
+    """Skills and sub-agents of the repository that are trusted without its configuration, and the
+    user's skills, which are off together with the repository's."""
+    found: dict[str, object] = {}
+    places = [Path(os.environ.get("HOME", "/"), name) for name in SKILLS]
+    if "skills" in request.trusted:
+        inside = (find_part(request.worktree, name) for name in (*SKILLS, ".opencode/skills"))
+        places += filter(None, inside)
+    paths = [str(place) for place in places if place.is_dir()]
+    if paths:
+        found["skills"] = {"paths": paths}
+    if "agents" in request.trusted:
+        names = (".opencode/agent", ".opencode/agents")
+        agents = read_sub_agents(request.worktree, names)
+        if agents:
+            found["agent"] = {name: {**one, "mode": "subagent"} for name, one in agents.items()}
+    return found
+
+
 def prepare_data_folders(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Folders of the attempt's own for data and state, with the user's login linked in."""
     data = folder / "data" / "opencode"
@@ -232,4 +260,4 @@ def find_data(environ: Mapping[str, str]) -> Path:
     return Path(data, "opencode")
 
 
-KIND = AgentKind(OpenCode, options=("effort", "mcp"))
+KIND = AgentKind(OpenCode, options=("effort", "mcp"), trusts=("guides", "skills", "agents"))

@@ -16,6 +16,7 @@ from orchestr.cell.agent.launch import (
     explain_missing_variables,
     prepare_next_start,
 )
+from orchestr.cell.agent.next_attempt import count_tries, decide_next, find_failure_kind
 from orchestr.cell.agent.return_to_author import may_return_to_author, return_to_author
 from orchestr.cell.agent.run_agent import STOPPED_BEFORE, UNENDED, author_work, drive_agent
 from orchestr.cell.agent.stop_agent import (
@@ -48,13 +49,11 @@ from orchestr.cell.worktree.salvage import salvage_worktree
 from orchestr.cell.worktree.trespass import find_trespass, set_foreign_files_aside
 from orchestr.cell.worktree.worktree_guard import recover_worktree
 from orchestr.errors import (
-    AgentUnusable,
     FinalFailure,
     Interrupted,
     MachineFault,
     NeedsAmendment,
     OrchestrError,
-    PhaseFailed,
 )
 from orchestr.files import write_atomic
 from orchestr.git.repo import CommitId
@@ -68,10 +67,10 @@ from orchestr.supervisor import client
 
 
 def begin_attempt(
-    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str, tries: int = 0
+    ctx: CellContext, newest: Attempt | None, marker: WorktreeMarker, key: str
 ) -> Attempt:
-    """The attempt to go on with, open or stopped, else a new one, which follows ``tries`` that
-    failed. Raises PhaseFailed when none may start."""
+    """The attempt to go on with, open or stopped, else a new one. Raises PhaseFailed when none may
+    start."""
     attempt = _resume_attempt(ctx, newest, marker, key)
     if attempt is None:
         _end_own_attempt(ctx, marker)
@@ -84,7 +83,7 @@ def begin_attempt(
         if newest is not None and session is not None:
             attempt = _reopen_attempt(ctx, newest, marker, session)
         else:
-            attempt = _open_attempt(ctx, marker, key, tries, agent)
+            attempt = _open_attempt(ctx, marker, key, agent)
     attempts.link_transcript(ctx.dir, attempt.number)
     return attempt
 
@@ -128,13 +127,12 @@ def carry_out_attempt(
         if isinstance(error, NeedsAmendment) and not harm:
             close_attempt(ctx, attempt, "blocked", error.reason)
             raise
-        close_attempt(ctx, attempt, "failed", text)
         hint = error.hint or f"orchestr logs {ctx.name}"
-        if type(error) is AgentUnusable and not harm:
-            raise AgentUnusable(text, hint=hint, cell=ctx.name) from error
-        if harm or type(error) is not PhaseFailed:  # what no further attempt would change
-            raise FinalFailure(text, hint=hint, cell=ctx.name) from error
-        raise ctx.fail(text, hint=hint) from error
+        kind = FinalFailure if harm else find_failure_kind(error)
+        failure = kind(text, hint=hint, cell=ctx.name)
+        followed = decide_next(ctx, attempt, failure) is not None
+        close_attempt(ctx, attempt, "failed", text, followed=followed)
+        raise failure from error
     done.write(ctx.dir)
     amendment.archive_amendment(ctx, attempt)
     record_clean(ctx, done.head)
@@ -179,7 +177,7 @@ def _resume_attempt(
         harm = restore_surroundings(ctx, newest, marker.base_ref)
         restore_worktree(ctx, newest)
         _try_record_left(ctx, newest)
-        close_attempt(ctx, newest, "failed", add_harm(lost, harm))
+        close_attempt(ctx, newest, "failed", add_harm(lost, harm), followed=True)
         return None
     if not (attempts.attempt_folder(ctx.dir, newest.number) / "notes.txt").exists():
         ensure_worktree(ctx, marker)  # killed before the agent could start
@@ -217,11 +215,11 @@ def _reopen_attempt(
     return attempt
 
 
-def _open_attempt(
-    ctx: CellContext, marker: WorktreeMarker, key: str, tries: int, agent: str
-) -> Attempt:
+def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, agent: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
     start, notes = prepare_worktree(ctx, marker)
+    asked = attempts.is_rebuild_requested(ctx.dir)
+    tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key)
     attempt = attempts.open_attempt(
         ctx.dir,
         key=key,
@@ -259,11 +257,13 @@ def write_start_files(
     write_atomic(attempts.attempt_folder(ctx.dir, attempt.number) / "notes.txt", notes.encode())
 
 
-def close_attempt(ctx: CellContext, attempt: Attempt, outcome: str, why: str) -> None:
+def close_attempt(
+    ctx: CellContext, attempt: Attempt, outcome: str, why: str, *, followed: bool = False
+) -> None:
     ours = outcome == "done" and not attempt.of
     done = ImplementRecord.read(ctx.dir) if ours else None
     tip = done.head if done is not None else find_branch_tip(ctx)
-    attempts.close(ctx.dir, attempt, outcome, why, tip=tip)
+    attempts.close(ctx.dir, attempt, outcome, why, tip=tip, followed=followed)
     ctx.emit(EventKind.ATTEMPT_CLOSED, phase=attempt.phase, attempt=attempt.number,
              outcome=outcome, reason=why)  # fmt: skip
 

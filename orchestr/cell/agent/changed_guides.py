@@ -12,6 +12,7 @@ from orchestr.cell.context import CellContext
 from orchestr.files import write_atomic
 from orchestr.git.errors import GitError
 from orchestr.git.repo import Repo
+from orchestr.settings.trust_words import trusts
 from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.results import WorktreeMarker
@@ -25,7 +26,9 @@ def find_changed_guides(ctx: CellContext, place: Path) -> tuple[str, ...]:
 
     Empty without a look where the repository is trusted: its agents obey them then.
     """
-    repo, bases = Repo(place), set() if ctx.repo_settings.trust else _feature_bases(ctx)
+    repo, bases = Repo(place), set()
+    if not trusts(ctx.repo_settings.trust, "guides"):
+        bases = _feature_bases(ctx)
     if not bases:
         return ()
     try:

@@ -32,6 +32,7 @@ from orchestr.git.agent_environment import agent_git_env
 from orchestr.process.missing_variable import find_missing_variables
 from orchestr.process.redact_stream import hide_secret_values
 from orchestr.process.redaction import secret_values
+from orchestr.settings.trust_words import EVERYTHING
 from orchestr.state import attempts, repairs
 from orchestr.state.attempts import Attempt
 from orchestr.state.results import TRANSCRIPT
@@ -80,7 +81,8 @@ def write_launch(ctx: CellContext, attempt: Attempt, folder: Path) -> None:
             budget_usd=ctx.run.budget.remaining_usd(ctx.cell.name, attempt.number),
             schema=json.loads(own.schema) if own is not None and own.schema else None,
             walled=walled,
-            trust=ctx.repo_settings.trust,
+            trust=EVERYTHING in ctx.repo_settings.trust,
+            trusted=ctx.repo_settings.trust,
             changed_guides=find_changed_guides(ctx, ctx.worktree),
         )
     )

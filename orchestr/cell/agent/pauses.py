@@ -2,7 +2,8 @@
 
 Both pause the provider: no agent of it starts until then, and the attempt goes on with the same
 session afterwards. A limit is waited for as long as it lasts. Trouble is waited for up to
-`retry_for` from its first sign, counted anew whenever the agent got on meanwhile.
+`retry_for` from its first sign, counted anew whenever the agent got on meanwhile, but no more than
+`MOST_CUTS` times: what an agent pays for and loses again and again does not go on until morning.
 
 What survives a crash: `trouble.json` in the agent's folder says since when; the pause itself is a
 file of the provider's. The same end that is judged again after a kill changes neither.
@@ -20,6 +21,7 @@ from orchestr.agents import AgentVerdict
 from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import prepare_next_start
 from orchestr.cell.context import CellContext
+from orchestr.cell.slots import LONGEST
 from orchestr.errors import AgentUnusable, CorruptState
 from orchestr.files import read_json, write_json
 from orchestr.state.events import EventKind
@@ -27,6 +29,7 @@ from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
 
 POLL = 0.2  # s, while waiting for the end of a pause
+MOST_CUTS = 20  # times that an agent got on, and met trouble again before a good end
 TROUBLE = "trouble.json"
 LIMIT = "limit.json"  # the same of a usage limit
 TROUBLE_OVER = (
@@ -37,10 +40,12 @@ TROUBLE_OVER = (
 
 @dataclass(frozen=True, slots=True)
 class TroubleRecord:
-    """Since when (Unix time) an agent's provider is in trouble; ``tokens`` the attempt's then."""
+    """Since when (Unix time) an agent's provider is in trouble; ``tokens`` the attempt's then,
+    ``cuts`` how often the agent had got on between troubles."""
 
     since: float
     tokens: int
+    cuts: int = 0
 
 
 def decide_trouble(
@@ -51,22 +56,24 @@ def decide_trouble(
     Pure. An agent that has taken more tokens since the last time got an answer in between, so it is
     new trouble.
     """
-    if known is None or tokens > known.tokens:
+    if known is None:
         return TroubleRecord(now, tokens)
+    if tokens > known.tokens:
+        return TroubleRecord(now, tokens, known.cuts + 1)
     return known if now - known.since < allowed else None
 
 
 def pause_for_limit(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) -> None:
     """Pause the agent's pool; the attempt goes on with the same session afterwards."""
     until = verdict.limited_until
-    if until is not None and until <= time.time():
-        until = None  # a reset that is over already, and refused all the same
+    if until is not None and not 0 < until - time.time() < LONGEST:
+        until = None  # a reset that is over already, and refused all the same; or no time at all
     used = verdict.tokens
     known, tokens = _read_trouble(work.folder / LIMIT), used.input + used.output if used else 0
     record = decide_trouble(known, tokens, time.time(), math.inf)
     if record is not None and record != known:
         write_json(work.folder / LIMIT, asdict(record))
-    _pause_provider(ctx, work, until, "")
+    _pause_provider(ctx, work, until, "", again=record == known)
     prepare_next_start(work.folder, verdict.session_id)
 
 
@@ -98,8 +105,12 @@ def pause_for_trouble(ctx: CellContext, work: AgentWork, verdict: AgentVerdict) 
     record = decide_trouble(known, tokens, time.time(), settings.retry_for)
     if record is None:
         return f"{verdict.reason}; its provider did not recover in {settings.retry_for:g} s"
+    if record.cuts > MOST_CUTS:
+        return f"{verdict.reason}; that cut it off {record.cuts} times after it had got on"
     if record != known:
         write_json(path, asdict(record))
+        if record.cuts:
+            ctx.provider_pause(work.agent).reset_backoff()
     _pause_provider(ctx, work, None, f"{settings.limit_pool} in trouble: {verdict.reason}")
     prepare_next_start(work.folder, verdict.session_id, TROUBLE_OVER)
     return None
@@ -134,9 +145,12 @@ def wait_for_provider(ctx: CellContext, work: AgentWork) -> None:
         ctx.run.stop.wait(min(POLL, max(0.01, pause.paused_until() - time.time())))
 
 
-def _pause_provider(ctx: CellContext, work: AgentWork, until: float | None, reason: str) -> None:
+def _pause_provider(
+    ctx: CellContext, work: AgentWork, until: float | None, reason: str, *, again: bool = False
+) -> None:
     refusal = f"{work.marker}/{len(list(work.folder.glob('exit.*.json'))) + 1}"
-    until = ctx.provider_pause(work.agent).extend(until, refusal=refusal, reason=reason)
+    pause = ctx.provider_pause(work.agent)
+    until = pause.extend(until, refusal=refusal, reason=reason, again=again)
     ctx.run.waits[f"{ctx.cell.name}/{work.part}"] = until
     _emit_pause(ctx, work, until, reason)
 
@@ -150,5 +164,5 @@ def _emit_pause(ctx: CellContext, work: AgentWork, until: float, reason: str) ->
 def _read_trouble(path: Path) -> TroubleRecord | None:
     with suppress(CorruptState, KeyError, TypeError, ValueError):
         raw = read_json(path)
-        return TroubleRecord(float(raw["since"]), int(raw["tokens"]))
+        return TroubleRecord(float(raw["since"]), int(raw["tokens"]), int(raw.get("cuts", 0)))
     return None

@@ -48,6 +48,7 @@ from orchestr.cell.worktree.wall import is_walled
 from orchestr.errors import CorruptState, Interrupted, OrchestrError
 from orchestr.files import read_json, write_atomic, write_json
 from orchestr.git.repo import CommitId
+from orchestr.settings.trust_words import EVERYTHING
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
@@ -342,7 +343,8 @@ def _write_launch(
             schema=form.schema,
             pictures=() if session else case.pictures,
             walled=is_walled(ctx.run),
-            trust=ctx.repo_settings.trust,
+            trust=EVERYTHING in ctx.repo_settings.trust,
+            trusted=ctx.repo_settings.trust,
             changed_guides=GUIDES if case.parts else find_changed_guides(ctx, tree),
         )
     )  # fmt: skip

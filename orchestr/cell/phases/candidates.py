@@ -29,6 +29,7 @@ from orchestr.cell.agent.attempt import (
     try_salvage,
 )
 from orchestr.cell.agent.launch import note_new_place
+from orchestr.cell.agent.next_attempt import decide_next
 from orchestr.cell.agent.review_prompt import review_head
 from orchestr.cell.agent.stop_agent import stop_attempt_agents
 from orchestr.cell.agent_chain import list_beside
@@ -184,9 +185,14 @@ def _carry_out(
     mine = replace(marker, branch=candidate.cell.branch)
     mine.write(candidate.dir)
     done, newest = ImplementRecord.read(candidate.dir), attempts.newest_attempt(candidate.dir)
-    if done is None:
-        if newest is not None and newest.outcome in ("failed", "blocked"):
+    if done is not None and newest is not None and newest.state == "open":
+        record_clean(candidate, done.head)  # a kill came before it was closed
+        close_attempt(candidate, newest, "done", "")
+    while done is None:
+        ended = newest is not None and newest.outcome in ("failed", "blocked")
+        if newest is not None and ended and not newest.followed:
             return _describe_failure(candidate, newest.reason)
+        attempt = None
         try:
             ensure_worktree(candidate, mine.with_base(group.start))
             attempt = begin_attempt(candidate, newest, mine, group.key)
@@ -194,10 +200,12 @@ def _carry_out(
         except OrchestrError as error:
             if error.repeatable or isinstance(error, Interrupted):
                 raise
-            return _describe_failure(candidate, error.reason)
-    elif newest is not None and newest.state == "open":  # a kill came before it was closed
-        record_clean(candidate, done.head)
-        close_attempt(candidate, newest, "done", "")
+            newest = attempts.newest_attempt(candidate.dir)
+            words = decide_next(candidate, attempt, error) if attempt is not None else None
+            if words is None:
+                return _describe_failure(candidate, error.reason)
+            candidate.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT,
+                           attempt=newest.number if newest else 0, reason=words)  # fmt: skip
     return _judge_result(candidate, done, mine)
 
 

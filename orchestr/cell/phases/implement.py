@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestr.cell import amendment
 from orchestr.cell.agent.attempt import begin_attempt, carry_out_attempt, close_attempt
-from orchestr.cell.agent_chain import find_follower, list_authors
+from orchestr.cell.agent.next_attempt import decide_next
 from orchestr.cell.auto_amendment import find_waiting_cells
 from orchestr.cell.context import CellContext
 from orchestr.cell.granted import read_grants
@@ -36,7 +36,7 @@ from orchestr.cell.worktree.ensure import find_checkout
 from orchestr.cell.worktree.landing_request import EVIDENCE
 from orchestr.cell.worktree.person_changes import record_clean
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
-from orchestr.errors import AgentUnusable, PhaseFailed
+from orchestr.errors import PhaseFailed
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
@@ -177,7 +177,7 @@ def reason_to_run(ctx: CellContext) -> str | None:
 
 def run(ctx: CellContext) -> PhaseResult:
     """Make `implement.toml`. Raises PhaseFailed with the reason, Interrupted when stopped."""
-    taken, tries, single = PhaseResult.up_to_date(), 0, False
+    taken, single = PhaseResult.up_to_date(), False
     while True:
         record = CellRecord.of_cell(ctx)
         inputs = read_inputs(ctx, record)
@@ -216,11 +216,9 @@ def run(ctx: CellContext) -> PhaseResult:
                     return best
                 single = True
             case _:
-                made = _make_attempt(ctx, record, marker, inputs.key, decision.why or "", tries)
+                made = _make_attempt(ctx, record, marker, inputs.key, decision.why or "")
                 if made is not None:
                     return made
-                failed = attempts.newest_attempt_at(ctx.dir)
-                tries = failed.tries + 1 if failed is not None else tries + 1
 
 
 def _end_candidates(ctx: CellContext, why: str) -> None:
@@ -243,25 +241,17 @@ def _take_best(ctx: CellContext, marker: WorktreeMarker, key: str, why: str) -> 
 
 
 def _make_attempt(
-    ctx: CellContext, record: CellRecord, marker: WorktreeMarker, key: str, why: str, tries: int
+    ctx: CellContext, record: CellRecord, marker: WorktreeMarker, key: str, why: str
 ) -> PhaseResult | None:
     """None: it failed, and another one follows. Raises what the last one raised."""
-    attempt = begin_attempt(ctx, record.newest_attempt, marker, key, tries)
+    attempt = begin_attempt(ctx, record.newest_attempt, marker, key)
     try:
         made = carry_out_attempt(ctx, attempt, marker)
     except PhaseFailed as error:
-        follower = find_follower(list_authors(ctx), attempt.agent)
-        if follower is not None and type(error) in (PhaseFailed, AgentUnusable):
-            ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                     reason=f"attempt {attempt.number} of {attempt.agent} failed: {error.reason}; "
-                     f"{follower} works on it next")  # fmt: skip
-            return None
-        retry = ctx.run.settings.limits.retry if ctx.cell.retry is None else ctx.cell.retry
-        if type(error) is not PhaseFailed or attempt.tries >= retry:
+        words = decide_next(ctx, attempt, error)
+        if words is None:
             raise
-        ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                 reason=f"attempt {attempt.number} failed: {error.reason}; another one follows "
-                 f"(retry {attempt.tries + 1} of {retry})")  # fmt: skip
+        ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number, reason=words)
         return None
     files = len(ctx.repo.changed_paths(made.base, made.head))
     return PhaseResult.built(

@@ -113,7 +113,8 @@ def find_following(ctx: CellContext, phase: str) -> str:
 
 def run_until_available(ctx: CellContext, phase: str, work: Callable[[], T]) -> T:
     """Do ``work``, which finds for itself what is done already; again while the machine or the
-    network is in the way, up to `limits.retries` times. Raises what ``work`` raises, Interrupted.
+    network is in the way, up to `limits.retries` times, or for `forge.patience` where the origin
+    is only out of order. Raises what ``work`` raises, Interrupted.
     """
 
     def pause(error: Unavailable, seconds: float) -> None:
@@ -122,7 +123,10 @@ def run_until_available(ctx: CellContext, phase: str, work: Callable[[], T]) -> 
         ctx.run.stop.wait(seconds)
         ctx.check_cancelled()
 
-    return try_until_available(work, retries=ctx.run.settings.limits.retries, pause=pause)
+    settings = ctx.run.settings
+    return try_until_available(
+        work, retries=settings.limits.retries, pause=pause, patience=settings.forge.patience
+    )
 
 
 def give_ports_back(ctx: CellContext) -> None:

@@ -1,4 +1,4 @@
-"""What there is around a new workspace: repositories, their checks, agents, a login at GitHub.
+"""What there is around a new workspace: repositories, their checks, agents, logins at forges.
 
 Looks one folder deep: at the repository that the folder is in, below the folder, and beside it.
 Runs nothing of what it finds but git. The answer is written down by
@@ -17,8 +17,8 @@ from pathlib import Path
 from orchestr.agents.catalogue import list_suggested
 from orchestr.checks.detect import CheckProposal, detect_checks, proposal_as_toml
 from orchestr.checks.missing_program import list_first_programs
+from orchestr.commands.base.survey_forges import FoundForges, find_forges
 from orchestr.errors import OrchestrError
-from orchestr.forges.base import RepoRef
 from orchestr.forges.github_remote import parse_remote_url
 from orchestr.forges.local_origin import local_path
 from orchestr.git.push_place import is_same_repository
@@ -77,23 +77,22 @@ def survey_folder(folder: Path) -> Survey:
         except (BadValue, OrchestrError, OSError) as error:
             passed.append(f"{path}: {error}")
     chosen = dict(list(clones.items())[:MOST])
-    at_github = {n: clone for n, clone in chosen.items() if _is_at_github(clone.url)}
-    why_not = _explain_no_github(at_github)
-    github = bool(at_github) and not why_not
+    forges = find_forges({n: (c.path, c.remote, c.url) for n, c in chosen.items()})
     repos = tuple(
         RepoEntry(
             name,
             _write_path(clone.path, folder),
             tuple(_make_check(proposal, clone.path) for proposal in detect_checks(clone.path)),
-            "" if github and name in at_github else _explain_unpublished(clone),
+            "" if forges.is_usable(name) else _explain_unpublished(clone),
             clone.remote if clone.remote != ORIGIN else "",
-            _find_upstream(clone) if github and name in at_github else "",
+            _find_upstream(clone) if forges.is_usable(name) and _is_at_github(clone.url) else "",
+            _name_other_forge(forges, name),
         )
         for name, clone in chosen.items()
     )
     agents = [known for known in list_suggested() if shutil.which(known.program)]
     found = Surroundings(
-        repos, tuple(known.name for known in agents), github, why_not,
+        repos, tuple(known.name for known in agents), forges.kind, forges.explain(),
         {known.name: known.run for known in agents if known.kind == "acp"},
     )  # fmt: skip
     return Survey(found, tuple(passed), len(clones) - len(chosen))
@@ -149,14 +148,11 @@ def _is_at_github(url: str) -> bool:
     return slug is not None and slug.host == _GITHUB
 
 
-def _explain_no_github(clones: dict[str, _Clone]) -> str:
-    """Why no pull request can be opened there now; empty without a remote there."""
-    if not clones:
-        return ""
-    from orchestr.forges.github import GitHubForge
-
-    refs = [RepoRef(name, clone.path, clone.remote) for name, clone in clones.items()]
-    return GitHubForge("gh").explain_unusable(refs) or ""
+def _name_other_forge(forges: FoundForges, name: str) -> str:
+    """The forge of a repository where it is not that of the workspace. One that cannot be used now
+    is named, too, beside another: its pull requests are not to be looked for there."""
+    kind = forges.of_repo.get(name, "")
+    return kind if forges.kind and kind != forges.kind else ""
 
 
 def _explain_unpublished(clone: _Clone) -> str:

@@ -40,16 +40,16 @@ def bound_answer(value: dict[str, Any], most: int = MOST_ANSWER) -> dict[str, An
         if len(text) > MOST_TEXT:
             _cut_text(answer, path, MOST_TEXT, left)
     room = most - 1_000  # for what `left_off` takes
-    while len(render_json(answer)) > room:
+    while (excess := len(render_json(answer)) - room) > 0:
         lists = [(len(render_json(one)), path) for path, one in _walk(answer, list) if len(one) > 1]
         texts = [(len(text), path) for path, text in _walk(answer, str) if len(text) > FEWEST]
         if not lists and not texts:
             break
         if lists and (not texts or max(lists)[0] >= max(texts)[0]):
-            _cut_list(answer, max(lists)[1], left)
+            _cut_list(answer, *max(lists), excess, left)
         else:
             size, path = max(texts)
-            _cut_text(answer, path, max(size // 2, FEWEST), left)
+            _cut_text(answer, path, max(size // 2, size - excess - len(CUT), FEWEST), left)
     if left:
         answer["left_off"] = dict(sorted(left.items(), key=lambda item: -item[1])[:10])
     return answer
@@ -71,13 +71,18 @@ def _walk(value: Any, kind: type, path: tuple[Any, ...] = ()) -> Iterator[tuple[
         yield from _walk(one, kind, here)
 
 
-def _cut_list(answer: Any, path: tuple[Any, ...], left: dict[str, int]) -> None:
-    """Halve a list; the parts that fall away are forgotten among what was left off before."""
+def _cut_list(
+    answer: Any, size: int, path: tuple[Any, ...], excess: int, left: dict[str, int]
+) -> None:
+    """Shorten a list of ``size`` characters by about ``excess``, by half at most: what is the
+    largest may be another one then. Parts that fall away are forgotten in ``left``."""
     found = _parent_of(answer, path)[path[-1]]
-    kept = (len(found) + 1) // 2
+    count = len(found)
+    kept = max((count + 1) // 2, count - 1 - excess * count // size)
+    kept = min(kept, count - 1)
     name = _name_of(path)
-    left[name] = left.get(name, 0) + len(found) - kept
-    for index in range(kept, len(found)):
+    left[name] = left.get(name, 0) + count - kept
+    for index in range(kept, count):
         gone = f"{name}.{index}."
         for key in [key for key in left if key.startswith(gone)]:
             del left[key]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,14 @@ from pydantic import ValidationError
 
 import orchestr
 from orchestr.commands.mcp_tools.bounds import bound_answer, map_texts, render_json
-from orchestr.commands.mcp_tools.spec_tools import SPEC_TOOLS
 from orchestr.commands.mcp_tools.stdio import take_wire
 from orchestr.commands.mcp_tools.tool import Tool, error_value
-from orchestr.commands.mcp_tools.view_tools import VIEW_TOOLS
 from orchestr.errors import ExitCode, OrchestrError, UsageError, explain_os_error
 from orchestr.process.redaction import redact, secret_values
 from orchestr.registry import substitute_program_name
 from orchestr.run.workspace import Session
 from orchestr.views.terminal.output import report_fault
 
-TOOLS: dict[str, Tool[Any]] = {tool.name: tool for tool in (*VIEW_TOOLS, *SPEC_TOOLS)}
 MOST_WAITING = 32  # calls that wait for their turn
 INSTRUCTIONS = (
     "Features that span several repositories are built from specs here. These tools look at a "
@@ -64,8 +62,18 @@ async def _serve(caller: ToolCaller, lines: Any, messages: Any) -> None:
         on_call_tool=caller.call,
     )
     wire = stdio_server(anyio.wrap_file(lines), anyio.wrap_file(messages))
-    async with wire as (read_stream, write_stream):
+    async with wire as (read_stream, write_stream), anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, load_tools)  # ready when they are asked for
         await server.run(read_stream, write_stream, server.create_initialization_options())
+
+
+@cache
+def load_tools() -> dict[str, Tool[Any]]:
+    """The tools by name. Their imports take a second: the client has its first answer before."""
+    from orchestr.commands.mcp_tools.spec_tools import SPEC_TOOLS
+    from orchestr.commands.mcp_tools.view_tools import VIEW_TOOLS
+
+    return {tool.name: tool for tool in (*VIEW_TOOLS, *SPEC_TOOLS)}
 
 
 async def list_tools(
@@ -73,7 +81,8 @@ async def list_tools(
 ) -> types.ListToolsResult:
     """Every tool, in the order in which an agent needs them."""
     del ctx, params
-    return types.ListToolsResult(tools=[describe_tool(tool) for tool in TOOLS.values()])
+    tools = await anyio.to_thread.run_sync(load_tools)
+    return types.ListToolsResult(tools=[describe_tool(tool) for tool in tools.values()])
 
 
 def describe_tool(tool: Tool[Any]) -> types.Tool:
@@ -154,9 +163,10 @@ def run_tool(root: Path, name: str, given: dict[str, Any]) -> tuple[dict[str, An
 
 
 def _call_tool(root: Path, name: str, given: dict[str, Any]) -> dict[str, Any]:
-    tool = TOOLS.get(name)
+    tools = load_tools()
+    tool = tools.get(name)
     if tool is None:
-        raise UsageError(f"there is no tool {name[:100]!r}", hint=f"tools: {', '.join(TOOLS)}")
+        raise UsageError(f"there is no tool {name[:100]!r}", hint=f"tools: {', '.join(tools)}")
     try:
         arguments = tool.arguments.model_validate(given)
     except ValidationError as error:

@@ -44,6 +44,10 @@ class StatusArguments(Arguments):
     """`status`."""
 
     features: Features
+    cells: Annotated[
+        list[Name],
+        Field(default_factory=list, max_length=100, description="only these cells of each feature"),
+    ]
 
 
 class PlanArguments(Arguments):
@@ -102,7 +106,10 @@ def show_status(session: Session, given: StatusArguments) -> dict[str, Any]:
     names = [session.parse_target(name).feature for name in given.features]
     names = list(dict.fromkeys(names or session.specs.features))
     problems = [problem_value(one) for one in session.specs.problems]
-    return {**status_json(read_status(session, names)), "problems": problems}
+    value = status_json(read_status(session, names))
+    for feature in value["features"] if given.cells else ():
+        feature["cells"] = [cell for cell in feature["cells"] if cell["name"] in given.cells]
+    return {**value, "problems": problems}
 
 
 def show_plan(session: Session, given: PlanArguments) -> dict[str, Any]:

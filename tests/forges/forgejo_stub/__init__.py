@@ -13,6 +13,7 @@ environment; ends with Ctrl+C.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.forges.github_stub.common import SHA, git
 from tests.forges.github_stub.served import Served
 from tests.forges.gitlab_stub.server import Handler as Door
 
-from .rest import RestDoor
+from .rest import RestDoor, Rows
 from .state import TOKEN
 
 __all__ = ["TOKEN", "Forgejo"]
@@ -79,6 +80,15 @@ class Forgejo(Served, RestDoor):
         path = path.partition("?")[0].removeprefix("/api/v1/")
         path = re.sub(r"^repos/[^/]+/[^/]+/?", "", path)
         return re.sub(r"\d+", "N", SHA.sub("SHA", f"{method} {path}"))
+
+    def answer(
+        self, method: str, path: str, token: str, asked: Any
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """As of every stub; a list says how many rows there are."""
+        status, headers, body = super().answer(method, path, token, asked)
+        if isinstance(body, Rows):
+            headers = {**headers, "X-Total-Count": str(body.total)}
+        return status, headers, body
 
     def carry_out(self, method: str, path: str, asked: Any) -> tuple[int, Any]:
         """The status and the body of an answer. Raises Refusal."""

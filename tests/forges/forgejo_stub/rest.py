@@ -13,7 +13,16 @@ from .state import PEOPLE, ForgejoState, number_of
 
 Answer = tuple[int, Any]
 Query = Mapping[str, list[str]]
-_VERDICTS = {"APPROVED": "APPROVED", "CHANGES_REQUESTED": "REQUEST_CHANGES", "COMMENTED": "COMMENT"}
+_VERDICTS = {"APPROVED": "APPROVED", "CHANGES_REQUESTED": "REQUEST_CHANGES",
+             "COMMENTED": "COMMENT", "PENDING": "PENDING"}  # fmt: skip
+
+
+class Rows(list[Any]):
+    """A page; ``total`` is what the host says there is."""
+
+    def __init__(self, total: int | None, rows: Sequence[Any]) -> None:
+        super().__init__(rows)
+        self.total = total
 
 
 class RestDoor(ForgejoState):
@@ -71,23 +80,27 @@ class RestDoor(ForgejoState):
             ("GET", r"commits/(\w+)/status", self._status),
             ("POST", r"statuses/(\w+)", self._set_status),
         ]
+        jobs: list[tuple[str, str, Callable[..., Answer]]] = [
+            ("GET", "actions/runs", self._runs),
+            ("GET", rf"{run}/jobs", self._jobs),
+            ("GET", r"actions/jobs/(\d+)", self._job),
+            ("GET", r"actions/jobs/(\d+)/logs", self._log),
+        ]
         if self.flavour == "gitea":
-            return [*routes,
+            return [*routes, *jobs,
                 ("POST", rf"{one}/comments/(\d+)/replies", self._reply),
-                ("GET", "actions/runs", self._runs),
-                ("GET", rf"{run}/jobs", self._jobs),
-                ("GET", r"actions/jobs/(\d+)", self._job),
-                ("GET", r"actions/jobs/(\d+)/logs", self._log),
-                ("POST", rf"{run}/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
+                ("POST", r"actions/runs/\w+/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
         if self.flavour == "forgejo":
-            return [*routes, ("POST", rf"{one}/reviews/(\d+)/comments", self._add_place)]
+            return [*routes, *jobs,
+                ("POST", rf"{one}/reviews/(\d+)/comments", self._add_place),
+                ("POST", r"actions/jobs/(\d+)/rerun", self._rerun)]  # fmt: skip
         return routes
 
     def page(self, rows: Sequence[Any], wanted: Query) -> Answer:
         """A page of a list; no more than the host gives."""
         size = min(int(wanted["limit"][0]), self.page_size)
         start = (int(wanted["page"][0]) - 1) * size
-        return 200, list(rows[start : start + size])
+        return 200, Rows(len(rows), rows[start : start + size])
 
     # --- the repository --------------------------------------------------------------------------
 
@@ -184,6 +197,7 @@ class RestDoor(ForgejoState):
         if waits and self.states_of(pull["head_sha"]) == {"success"}:
             self.merge(slug, number, {})
         said = self.said.get(f"{slug}#{number}", [])
+        closed = [row for row in said if row["kind"] == "ClosedEvent" or row.get("type") == "close"]
         fork = f"{pull['fork']}/{slug.partition('/')[2]}" if pull.get("fork") else slug
         repo_id = 1 if fork == slug else 2
         return {
@@ -197,6 +211,7 @@ class RestDoor(ForgejoState):
             "base": {"label": pull["base"], "ref": pull["base"], "sha": pull["base_sha"],
                      "repo_id": 1, "repo": {"full_name": slug}},
             "created_at": pull["created_at"], "updated_at": pull["updated_at"],
+            "closed_at": closed[-1]["at"] if closed else None,
             "labels": [{"name": name, "id": 1} for name in pull["labels"]],
             "requested_reviewers": [person(name) for name in pull["reviewers"]],
             "assignees": [person(name) for name in pull["assignees"]],
@@ -267,7 +282,9 @@ class RestDoor(ForgejoState):
             words = {**first, "body": "", "number": number_of(thread["id"])}
             rows.append(review(words, "COMMENT", len(thread["comments"])))
         rows.sort(key=lambda row: str(row["submitted_at"]))
-        return self.page(rows, wanted)
+        page = self.page(rows, wanted)[1]
+        shown = [row for row in page if row["state"] != "PENDING"]  # another person's draft
+        return 200, Rows(len(rows), shown)
 
     def _places(self, _slug: str, _number: str, number: str, _: Query) -> Answer:
         thread = self.thread_of(int(number))
@@ -293,19 +310,25 @@ class RestDoor(ForgejoState):
     # --- CI --------------------------------------------------------------------------------------
 
     def _status(self, slug: str, sha: str, wanted: Query) -> Answer:
-        return 200, {"sha": sha, "statuses": self.page(self.status_rows(slug, sha), wanted)[1]}
+        rows = self.page(self.status_rows(slug, sha), wanted)[1]
+        return 200, {"sha": sha, "statuses": rows} if rows else None
 
     def _set_status(self, _slug: str, sha: str, asked: Mapping[str, Any]) -> Answer:
         self.set_status(sha, asked["context"], asked["state"], asked["description"])
         return 201, {}
 
-    def _runs(self, _slug: str, wanted: Query) -> Answer:
-        return 200, {"workflow_runs": [{"id": wanted["head_sha"][0]}]}
+    def _runs(self, slug: str, wanted: Query) -> Answer:
+        page = f"{self.root}/{slug}/actions/runs"
+        other = {"id": "other", "html_url": f"{page}/2"}
+        run = {"id": wanted["head_sha"][0], "html_url": f"{page}/1"}
+        return 200, {"workflow_runs": [other, run]}
 
     def _jobs(self, slug: str, run: str, _: Query) -> Answer:
         page = f"{self.root}/{slug}/actions/runs/1/jobs"
         rows = [{"id": row["number"], "name": row["name"], "html_url": f"{page}/{row['number']}"}
                 for row in self.runs.get(run, [])]  # fmt: skip
+        if self.flavour == "forgejo":
+            return 200, [{"id": row["id"], "name": row["name"]} for row in rows]
         return 200, {"jobs": rows}
 
     def _job(self, _slug: str, number: str, _: Query) -> Answer:
@@ -316,7 +339,7 @@ class RestDoor(ForgejoState):
         lines = self.find_run(int(number))["log"]
         return 200, "".join(f"2026-01-02T03:04:05.1234567Z {line}\n" for line in lines)
 
-    def _rerun(self, _slug: str, _run: str, number: str, _: Any) -> Answer:
+    def _rerun(self, _slug: str, number: str, _: Any) -> Answer:
         self.run_again(int(number))
         return 201, {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ class GraphDoor(People):
         variables = asked.get("variables") or {}
         if self.heavy and asked["query"].count("pullRequest(number") > self.heavy:
             return 502, {"message": "We couldn't respond to your request in time."}
+        for field in sorted(self.lacking):
+            if re.search(rf"\b{field}\b", asked["query"]):
+                return 200, {"errors": [
+                    {"message": f"Field '{field}' doesn't exist on type 'T'",
+                     "path": ["query", "repository", "ref", "branchProtectionRule", field],
+                     "extensions": {"code": "undefinedField", "fieldName": field},
+                     "locations": [{"line": 4, "column": 7}]}
+                ]}  # fmt: skip
         try:
             price = Price(parse(asked["query"]), variables)
         except ValueError as error:
