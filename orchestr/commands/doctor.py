@@ -30,6 +30,7 @@ from orchestr.process.lease import read_lease
 from orchestr.process.tree import list_attempt_processes
 from orchestr.run.check_plugins import check_plugins, describe_plugins
 from orchestr.run.check_sandbox import describe_sandbox
+from orchestr.run.check_trust import describe_trust
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.run.preflight import MIN_GIT, check_prerequisites
 from orchestr.run.workspace import Session
@@ -91,6 +92,7 @@ class Doctor(PlainVerb):
             raise UsageError(f"{flag} is for --agent", hint=f"orchestr doctor --agent NAME {flag}")
         features = [session.parse_target(a).feature for a in args] or list(session.specs.features)
         found: dict[str, Diagnostic] = {}
+        obeyed: dict[str, None] = {}
         for problem in session.specs.problems:
             found[str(problem)] = Diagnostic("error", str(problem), "orchestr validate")
         registered = diagnose_registry(session, fix=params["fix"])  # first: cells read it
@@ -100,6 +102,7 @@ class Doctor(PlainVerb):
             for finding in check_prerequisites(run, cells, ask=True, forced=cells):
                 if finding.severity != "note":
                     found[str(finding)] = finding
+            obeyed |= dict.fromkeys(describe_trust([run.cell_context(cell) for cell in cells]))
             for cell in cells:
                 for finding in self._diagnose_safely(run.cell_context(cell), fix=params["fix"]):
                     found[str(finding)] = finding
@@ -116,7 +119,8 @@ class Doctor(PlainVerb):
         plugins = list_plugins()
         for finding in check_plugins(plugins):
             found[str(finding)] = finding
-        write_stdout("\n".join([*_describe_workspace(session), *describe_plugins(plugins)]) + "\n")
+        facts = [*_describe_workspace(session), *describe_plugins(plugins), *obeyed]
+        write_stdout("\n".join(facts) + "\n")
         for finding in found.values():
             write_stdout(f"{finding}\n")
         errors = sum(f.severity == "error" for f in found.values())
