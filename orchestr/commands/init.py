@@ -30,6 +30,13 @@ from orchestr.settings.new_workspace import (
 from orchestr.settings.skill_files import FOLDERS, SkillStep, write_skills
 from orchestr.views.terminal.output import write_stdout
 
+FORGE_NAMES = {
+    "github": "GitHub, by gh",
+    "gitlab": "GitLab",
+    "forgejo": "Forgejo",
+    "gitea": "Gitea",
+}
+
 
 class Init(PlainVerb):
     """Needs no workspace."""
@@ -166,10 +173,14 @@ def _describe_surroundings(found: Surroundings) -> Iterator[str]:
         yield f"agent {found.agents[0]}{others}; without cost: --agent demo"
     else:
         yield "agent demo, a script that only plays: no agent's program is on PATH (docs/agents.md)"
-    if found.github:
-        yield "forge: GitHub, by gh"
+    for repo in found.repos:
+        if repo.forge:
+            why = f", not used: {repo.forge_why_not}" if repo.forge_why_not else ""
+            yield f"forge of {repo.name}: {FORGE_NAMES[repo.forge]}{why}"
+    if found.forge:
+        yield f"forge: {FORGE_NAMES[found.forge]}"
     else:
-        why = f" ({found.github_why_not})" if found.github_why_not else ""
+        why = f" ({found.forge_why_not})" if found.forge_why_not else ""
         yield f"forge: the folder .orchestr/forge{why}"
 
 

@@ -23,6 +23,7 @@ from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
 from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.repo_refs import is_in_the_clear
 from orchestr.forges.rest_answers import (
     ApiAnswer,
     RequestMissing,
@@ -109,7 +110,13 @@ class GitLabApi:
 
     def find_login(self, project: ProjectPath) -> GitLabLogin | None:
         """The login for a project's GitLab; asks no network. Raises ForgeError."""
-        return find_login(project.host, self.root, os.environ)
+        return find_login(project.host, self.root, os.environ, clear=is_in_the_clear(project.root))
+
+    def explain_login(self, project: ProjectPath) -> str:
+        """What to do for a login at a project's GitLab."""
+        return explain_login(
+            project.host, self.root, os.environ, clear=is_in_the_clear(project.root)
+        )
 
     def read_own_name(self, project: ProjectPath) -> str:
         """The name of this login at a project's GitLab, asked once. Raises as a request."""
@@ -163,7 +170,7 @@ class GitLabApi:
                 if login is None:
                     raise ForgeError(
                         f"there is no login for {project.host}",
-                        hint=explain_login(project.host, self.root, os.environ),
+                        hint=self.explain_login(project),
                     )
                 self._clients[project.root] = _Client(project.root, login)
             return self._clients[project.root]
@@ -183,7 +190,7 @@ class GitLabApi:
             raise RequestRefused(
                 status,
                 f"{host} does not accept the login of {client.login.source}: {message}",
-                explain_login(host, self.root, os.environ),
+                self.explain_login(project),
             )
         if 300 <= status < 400:
             raise ForgeError(

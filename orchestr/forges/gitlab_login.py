@@ -6,7 +6,8 @@ hidden from them (`orchestr.sandbox.places`), and what is printed hides it.
 
 A token goes to one host. ``GITLAB_TOKEN`` is meant for the host that ``GITLAB_HOST`` names, else
 for that of `[forge] url`, else for gitlab.com: the URL of a clone's remote, which anybody may have
-written, never decides where a token is sent.
+written, never decides where a token is sent, nor that it is sent unencrypted (``clear``: what names
+the host must say `http`, too).
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ class GitLabLogin:
         return f"GitLabLogin(source={self.source!r})"
 
 
-def find_login(host: str, root: str | None, environ: Mapping[str, str]) -> GitLabLogin | None:
-    """The login for a host (`gitlab.com`, `localhost:8080`); None when there is none.
+def find_login(
+    host: str, root: str | None, environ: Mapping[str, str], *, clear: bool = False
+) -> GitLabLogin | None:
+    """The login for a host (`gitlab.com`, `localhost:8080`); None when there is none. ``clear``: it
+    would be sent unencrypted.
 
     Raises ForgeError when the settings of glab cannot be read.
     """
-    if host == find_token_host(root, environ):
+    meant = _find_token_url(root, environ)
+    if host == urlsplit(meant).netloc and (not clear or urlsplit(meant).scheme == "http"):
         for name in VARIABLES:
             if environ.get(name):
                 return GitLabLogin(environ[name], name == "OAUTH_TOKEN", f"${name}")
@@ -52,17 +57,23 @@ def find_login(host: str, root: str | None, environ: Mapping[str, str]) -> GitLa
     token = table.get("token")
     if not isinstance(token, str) or not token:
         return None
+    if clear and table.get("api_protocol") != "http":
+        return None
     is_oauth = str(table.get("is_oauth2", "")).lower() == "true"
     return GitLabLogin(token, is_oauth, str(path))
 
 
 def find_token_host(root: str | None, environ: Mapping[str, str]) -> str:
     """The host that the token of the environment is meant for."""
+    return urlsplit(_find_token_url(root, environ)).netloc
+
+
+def _find_token_url(root: str | None, environ: Mapping[str, str]) -> str:
     for name in HOST_VARIABLES:
         value = environ.get(name, "")
         if value:
-            return urlsplit(value if "://" in value else f"https://{value}").netloc
-    return urlsplit(root).netloc if root else GITLAB
+            return value if "://" in value else f"https://{value}"
+    return root or f"https://{GITLAB}"
 
 
 def find_glab_config(environ: Mapping[str, str]) -> Path:
@@ -74,8 +85,15 @@ def find_glab_config(environ: Mapping[str, str]) -> Path:
     return base / "glab-cli" / "config.yml"
 
 
-def explain_login(host: str, root: str | None, environ: Mapping[str, str]) -> str:
+def explain_login(
+    host: str, root: str | None, environ: Mapping[str, str], *, clear: bool = False
+) -> str:
     """What to do for a login."""
+    if clear and find_login(host, root, environ) is not None:
+        return (
+            "http:// is unencrypted: let the address of the remote begin with https://, or export"
+            f" GITLAB_HOST=http://{host} if the token may go there so"
+        )
     meant = find_token_host(root, environ)
     if meant == host:
         return f"export GITLAB_TOKEN=... (scope api), or glab auth login --hostname {host}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from orchestr.settings import keys
+from orchestr.settings.forge_address import ForgeAddress
 from orchestr.spec.declare import Doc
 
 
@@ -21,7 +22,7 @@ class ForgeSettings:
         keys.Duration, Doc("how long one request to a hosted forge may wait", "5m")
     ] = 300.0
     url: Annotated[
-        keys.Text | None,
+        ForgeAddress | None,
         Doc(
             "of `gitlab`, `forgejo`, `gitea`: the address, where the remotes do not show it",
             "https://git.example.org/gitlab",

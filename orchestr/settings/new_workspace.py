@@ -45,8 +45,9 @@ class CheckEntry:
 @dataclass(frozen=True, slots=True)
 class RepoEntry:
     """A repository: its path as it stands in the settings, and why the example opens no pull
-    request in it (empty: it does). ``remote``, ``upstream``: as the settings have them, empty where
-    they need not say so."""
+    request in it (empty: it does). ``remote``, ``upstream``, ``forge``: as the settings have them,
+    empty where they need not say so. ``forge_why_not`` says what lacks at its forge (empty:
+    nothing): then it is written as a comment."""
 
     name: str
     path: str
@@ -54,6 +55,8 @@ class RepoEntry:
     unpublished: str = ""
     remote: str = ""
     upstream: str = ""
+    forge: str = ""
+    forge_why_not: str = ""
 
     @property
     def ready_checks(self) -> tuple[CheckEntry, ...]:
@@ -66,14 +69,16 @@ class Surroundings:
     """What the workspace is made for. Without ``repos`` the example has a playground of its own.
 
     ``agents`` are agents that are installed, the default first: names of kinds, and those of
-    ``acp_commands``, the commands of agents that speak ACP. ``github`` says that pull requests can
-    be opened there, ``github_why_not`` what lacks where a remote is there.
+    ``acp_commands``, the commands of agents that speak ACP. ``forge`` is the kind of forge where
+    pull requests can be opened; without one ``forge_meant`` is the kind that a remote is at, and
+    ``forge_why_not`` what lacks there, or which host is not known.
     """
 
     repos: tuple[RepoEntry, ...] = ()
     agents: tuple[str, ...] = ()
-    github: bool = False
-    github_why_not: str = ""
+    forge: str = ""
+    forge_meant: str = ""
+    forge_why_not: str = ""
     acp_commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -168,6 +173,9 @@ def repo_table(repo: RepoEntry) -> str:
     ]
     for key, value in (("remote", repo.remote), ("upstream", repo.upstream)):
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}"] if value else []
+    if repo.forge:
+        line = f"forge = {json.dumps(repo.forge)}"
+        lines.append(f"# {line}  # {_comment(repo.forge_why_not)}" if repo.forge_why_not else line)
     if repo.ready_checks:
         lines.append("checks = [")
         lines += [f"    {check.table},  # {_comment(check.reason)}" for check in repo.ready_checks]
@@ -188,12 +196,13 @@ def _agent_text(name: str, acp_command: tuple[str, ...] | None) -> str:
 
 
 def _forge_text(found: Surroundings) -> str:
-    if found.github:
-        return (
-            'kind = "github"            # by its client gh; "local": a folder, nothing leaves here'
-        )
-    if found.github_why_not:
-        return f'kind = "local"             # "github": {_comment(found.github_why_not)}'
+    if found.forge:
+        kind = f'kind = "{found.forge}"'
+        by = "by its client gh; " if found.forge == "github" else ""
+        return f'{kind:<26} # {by}"local": a folder, nothing leaves here'
+    if found.forge_why_not:
+        meant = f'"{found.forge_meant}": ' if found.forge_meant else ""
+        return f'kind = "local"             # {meant}{_comment(found.forge_why_not)}'
     return 'kind = "local"             # a folder, .orchestr/forge; or "github"'
 
 

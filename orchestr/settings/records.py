@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from orchestr.settings import keys
+from orchestr.settings.forge_address import ForgeAddress
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.landing_records import LandingSettings
@@ -129,6 +130,10 @@ class RepoSettings:
     ] = None
     forge: Annotated[
         keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
+    ] = None
+    forge_url: Annotated[
+        ForgeAddress | None,
+        Doc("the address of its forge; default: `forge.url`", "https://git.example.org/forge"),
     ] = None
     generated: Annotated[
         keys.Generated,

@@ -101,6 +101,29 @@ def test_a_single_remote_of_another_name_is_found(src: Path) -> None:
     assert 'remote = "fork"\nupstream = "theirs"\n' in repo_table(entry)
 
 
+def test_the_forge_is_that_of_the_remotes(src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGEJO_TOKEN", "t")
+    monkeypatch.setenv("HOME", str(src))
+    for name in ("FORGEJO_URL", "GITEA_URL", "GITEA_SERVER_URL", "XDG_CONFIG_HOME", "GITLAB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    git(src / "alpha", "remote", "set-url", "origin", "https://git.corp.example/o/alpha.git")
+    found = survey_folder(src / "ws").found
+    assert (found.forge, found.forge_meant) == ("", "")
+    assert "git.corp.example is not known: docs/forges.md" in found.forge_why_not
+    git(src / "alpha", "remote", "set-url", "origin", "https://codeberg.org/o/alpha.git")
+    git(src / "beta", "remote", "set-url", "origin", "git@gitlab.com:g/beta.git")
+    found = survey_folder(src / "ws").found
+    assert (found.forge, found.forge_meant, found.forge_why_not) == ("forgejo", "forgejo", "")
+    alpha, beta = ({repo.name: repo for repo in found.repos}[name] for name in ("alpha", "beta"))
+    assert (alpha.forge, alpha.unpublished, beta.forge) == ("", "", "gitlab")
+    assert '# forge = "gitlab"  # ' in repo_table(beta)
+    monkeypatch.delenv("FORGEJO_TOKEN")
+    git(src / "beta", "remote", "remove", "origin")
+    found = survey_folder(src / "ws").found
+    assert (found.forge, found.forge_meant) == ("", "forgejo")
+    assert "no login for codeberg.org" in found.forge_why_not
+
+
 @pytest.mark.slow
 def test_a_repository_that_came_later_is_named_with_its_table(src: Path) -> None:
     init(src, "ws")

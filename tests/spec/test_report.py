@@ -186,7 +186,7 @@ def test_settings_say_what_was_found(tmp_path: Path) -> None:
     )
     local = RepoEntry("b", "../b", checks)
     away = RepoEntry("a", "../a", unpublished="it would push to https://h.example/a.git")
-    write_workspace(tmp_path, Surroundings((away, local), ("claude", "codex"), True))
+    write_workspace(tmp_path, Surroundings((away, local), ("claude", "codex"), "github"))
 
     settings = load_settings(tmp_path, {})
     assert [check.kind for check in settings.repo_settings("b").checks] == ["pytest"]
