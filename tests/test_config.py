@@ -438,6 +438,18 @@ def test_the_github_forge_has_its_own_settings(tmp_path: Path) -> None:
     assert settings.forge == ForgeSettings("github", False, "gh2", 90.0)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["git.example.org", "https://u:glpat-secretSecret0123456@x.org", "file:///x", "https://x y"],
+)
+def test_the_address_of_a_forge_is_one_and_has_no_login(tmp_path: Path, url: str) -> None:
+    said = problems(tmp_path, AGENT + f'[forge]\nkind = "gitlab"\nurl = "{url}"\n')
+    assert "is not the address of a forge" in said
+    assert "glpat-" not in said
+    good = '[forge]\nkind = "gitlab"\nurl = "https://x.org:8443/git/lab/"\n'
+    assert load(tmp_path, AGENT + good).forge.url == "https://x.org:8443/git/lab/"
+
+
 def test_a_setting_is_declared_once() -> None:
     """A field of a record is a key: its conversion, its variable and its section follow."""
 

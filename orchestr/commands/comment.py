@@ -22,6 +22,7 @@ from orchestr.forges.local import LocalForge
 from orchestr.forges.local_facts import LookedAt
 from orchestr.forges.local_repos import missing_pull_request
 from orchestr.forges.repo_refs import make_repo_ref
+from orchestr.forges.routed import forge_for, list_members
 from orchestr.git.errors import GitError
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO
@@ -69,13 +70,7 @@ class Comment(PlainVerb):
         """ExitCode 1 when the forge says no."""
         if not args:
             raise UsageError("which pull request?", hint="orchestr comment REPO#NUMBER TEXT")
-        forge = make_forge(session.settings)
-        if not isinstance(forge, LocalForge):
-            address = args[0] if args[0].startswith("https://") else "URL"
-            raise UsageError(
-                f"the pull requests of this workspace are at {forge.kind}, not on the local forge",
-                hint=f"gh pr comment {address} --body TEXT",
-            )
+        forge = require_local_forge(session, args[0])
         if len(args) > 2:
             raise UsageError("the text is one word", hint="put it in quotes: 'like this'")
         repo, number = find_pull_request(session, args[0])
@@ -92,6 +87,30 @@ class Comment(PlainVerb):
         else:
             write_stdout(describe(looked[0]))
         return int(ExitCode.DONE)
+
+
+def require_local_forge(session: Session, word: str) -> LocalForge:
+    """The local forge, of the whole workspace or of the repository that ``word`` names. Raises
+    UsageError where the pull requests are elsewhere."""
+    forge = make_forge(session.settings)
+    local = next((f for f in list_members(forge) if isinstance(f, LocalForge)), None)
+    if local is not None:
+        if local is forge:
+            return local
+        repo = find_pull_request(session, word)[0]
+        forge = forge_for(forge, repo.name)
+        if isinstance(forge, LocalForge):
+            return forge
+    is_github = forge.kind == "github"
+    address = word if word.startswith("https://") else "URL"
+    raise UsageError(
+        f"the pull requests of this workspace are at {forge.kind}, not on the local forge"
+        if local is None
+        else f"the pull requests of {repo.name} are at {forge.kind}, not on the local forge",
+        hint=f"gh pr comment {address} --body TEXT"
+        if is_github
+        else "write at its page: orchestr status shows its address",
+    )
 
 
 def find_pull_request(session: Session, word: str) -> tuple[RepoRef, int]:

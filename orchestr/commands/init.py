@@ -30,12 +30,7 @@ from orchestr.settings.new_workspace import (
 from orchestr.settings.skill_files import FOLDERS, SkillStep, write_skills
 from orchestr.views.terminal.output import write_stdout
 
-FORGE_NAMES = {
-    "github": "GitHub, by gh",
-    "gitlab": "GitLab",
-    "forgejo": "Forgejo",
-    "gitea": "Gitea",
-}
+_FORGES = {"github": "GitHub, by gh", "gitlab": "GitLab", "forgejo": "Forgejo", "gitea": "Gitea"}
 
 
 class Init(PlainVerb):
@@ -173,15 +168,13 @@ def _describe_surroundings(found: Surroundings) -> Iterator[str]:
         yield f"agent {found.agents[0]}{others}; without cost: --agent demo"
     else:
         yield "agent demo, a script that only plays: no agent's program is on PATH (docs/agents.md)"
-    for repo in found.repos:
-        if repo.forge:
-            why = f", not used: {repo.forge_why_not}" if repo.forge_why_not else ""
-            yield f"forge of {repo.name}: {FORGE_NAMES[repo.forge]}{why}"
+    why = "; ".join(filter(None, (*found.forge_why_not.values(), found.forge_unknown)))
     if found.forge:
-        yield f"forge: {FORGE_NAMES[found.forge]}"
+        beside = {repo.forge for repo in found.repos if repo.forge}
+        kinds = ", ".join(_FORGES.get(kind, kind) for kind in (found.forge, *sorted(beside)))
+        yield f"forge: {kinds}{f' ({why})' if why else ''}"
     else:
-        why = f" ({found.forge_why_not})" if found.forge_why_not else ""
-        yield f"forge: the folder .orchestr/forge{why}"
+        yield f"forge: the folder .orchestr/forge{f' ({why})' if why else ''}"
 
 
 def _next_verb(result: WorkspaceFiles) -> str:

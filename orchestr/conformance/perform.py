@@ -104,6 +104,15 @@ def explain_untried(promise: Promise, lacks: Sequence[Needs]) -> str:
     return next((str(need) for need in promise.needs if need in lacks), "")
 
 
+def explain_no_start(seen: Evidence) -> str:
+    """What kept the agent from being started at all: such a run proves nothing. Else empty."""
+    if seen.list_events("attempt.started"):
+        return ""
+    lines = [line.strip() for line in seen.output.splitlines() if line.strip()]
+    why = next((line for line in lines if "error:" in line), lines[-1] if lines else "no output")
+    return f"it was not started: {why[:200]}"
+
+
 def try_promises(
     subject: Subject,
     promises: Sequence[Promise],
@@ -130,7 +139,7 @@ def try_promises(
             seen = play_trial(subject, trial, folder, runner)
             for promise in tried:
                 if promise.trial == trial.name:
-                    note = promise.judge(seen)
+                    note = explain_no_start(seen) or promise.judge(seen)
                     found.append(Finding(promise.name, not note, note))
                     listen(found[-1])
         finally:

@@ -19,7 +19,7 @@ from orchestr.spec.records import Cell, Feature
 
 __all__ = ["PRLink", "render_block", "render_title", "splice_block"]
 
-TITLE_LIMIT = 250  # characters; GitHub takes 256
+TITLE_LIMIT = 248  # characters; GitHub takes 256, GitLab 255 with `Draft: `
 DEFAULT_TYPE = "feat"  # of a conventional commit
 TODO_BUDGET = 20_000  # characters of todos in a body; GitHub takes 65,536 in all
 

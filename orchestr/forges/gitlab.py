@@ -14,6 +14,7 @@ repeated before a look whether it was carried out.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ from orchestr.forges.gitlab_api import quote_name, unreadable_error
 from orchestr.forges.gitlab_dress import GitLabDressing
 from orchestr.forges.gitlab_follow import GitLabFollowing
 from orchestr.forges.gitlab_issues import GitLabIssues
+from orchestr.forges.gitlab_login import explain_login
 from orchestr.forges.gitlab_merge import GitLabMerging
 from orchestr.forges.gitlab_protection import GitLabProtection
 from orchestr.forges.gitlab_remote import ProjectPath
@@ -92,8 +94,8 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
                 if there is not None:
                     raise PRExists(there) from unknown
             try:
-                row = self.api.send_rest_request(
-                    project, "post", f"{project.api}/merge_requests", asked, again=False
+                row = self.api.make_object(
+                    project, f"{project.api}/merge_requests", asked, again=False
                 )
             except OutcomeUnknown as error:
                 unknown = error
@@ -168,7 +170,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             if is_mine and strip_said(text) == body:
                 return
         asked = {"body": query.guard_commands(mark_said(body))}
-        self.api.send_rest_request(project, "post", path, asked, again=False)
+        self.api.make_object(project, path, asked, again=False)
 
     def explain_unusable(self, repos: Sequence[RepoRef] = (), *, ask: bool = False) -> str | None:
         """See `Forge.explain_unusable`."""
@@ -180,7 +182,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             refs = [ref for ref in repos if ref.path.is_dir() or ref.url]
             for project in dict.fromkeys(map(self.project_for, refs)):
                 if self.api.find_login(project) is None:
-                    how = self.api.explain_login(project)
+                    how = explain_login(project.host, self.root, os.environ)
                     return f"there is no login for {project.host}: {how}"
                 if ask:
                     self._require_write_access(project)
@@ -192,7 +194,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
 
     def _require_write_access(self, project: ProjectPath) -> None:
         """Raises ForgeError where this login cannot open merge requests."""
-        row = self.api.send_rest_request(project, "get", project.api)
+        row = self.api.read_object(project, project.api)
         who = self.api.read_own_name(project)
         rights = row.get("permissions") or {}
         level = max(
@@ -214,7 +216,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
         asked = urlencode([("refs[]", base), ("refs[]", head)])
         path = f"{project.api}/repository/merge_base?{asked}"
         try:
-            common = self.api.send_rest_request(project, "get", path)
+            common = self.api.read_object(project, path)
         except RequestRefused as error:
             if self._read_tip(project, base) is None:
                 raise ForgeError(
@@ -224,13 +226,13 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             if isinstance(error, RequestMissing):
                 return  # no history in common: GitLab says what it thinks of that
             raise
-        if isinstance(common, dict) and common.get("id") == tip:
+        if common.get("id") == tip:
             raise ForgeError(f"{repo.name}: no commits between {base} and {head}")
 
     def _read_tip(self, project: ProjectPath, branch: str) -> str | None:
         path = f"{project.api}/repository/branches/{quote_name(branch)}"
         try:
-            row = self.api.send_rest_request(project, "get", path)
+            row = self.api.read_object(project, path)
         except RequestMissing:
             return None
         return str((row.get("commit") or {}).get("id"))
@@ -239,10 +241,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
         asked = {"state": "opened", "target_branch": base, "order_by": "updated_at",
                  "sort": "desc", "per_page": str(count)}  # fmt: skip
         path = f"{project.api}/merge_requests?{urlencode(asked)}"
-        listed = self.api.send_rest_request(project, "get", path)
-        if not isinstance(listed, list):
-            raise unreadable_error(project, TypeError(type(listed).__name__))
-        return listed
+        return self.api.read_list(project, path)
 
     def _find_open(self, repo: RepoRef, head: str) -> PullRequest | None:
         found = self.find_pull_requests(repo, [head])[head]
@@ -286,10 +285,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
     ) -> str | None:
         """Add a page to ``found``; where the next one begins."""
         if data["project"] is None:
-            raise ForgeError(
-                f"{project.url} is not there, or the login may not see it",
-                hint="git remote -v in the clone; orchestr doctor",
-            )
+            raise self.missing_project_error(project)
         page = data["project"]["mergeRequests"]
         for node in page["nodes"]:
             if not query.is_of_fork(node) and node["sourceBranch"] in found:

@@ -17,13 +17,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
 from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
-from orchestr.forges.repo_refs import is_in_the_clear
 from orchestr.forges.rest_answers import (
     ApiAnswer,
     RequestMissing,
@@ -73,6 +72,34 @@ class GitLabApi:
         """
         return self._send(project, method, path, body, writes=method != "get", again=again).value
 
+    def read_object(self, project: ProjectPath, path: str) -> dict[str, Any]:
+        """What is at a path that answers with one object. Raises as `send_rest_request`, and
+        ForgeError for another answer."""
+        value = self.send_rest_request(project, "get", path)
+        if not isinstance(value, dict):
+            raise unreadable_error(project, TypeError(type(value).__name__))
+        return value
+
+    def make_object(
+        self,
+        project: ProjectPath,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        again: bool = True,
+    ) -> dict[str, Any]:
+        """Post what makes something; what was made. Raises as `send_rest_request`, and ForgeError
+        for an answer that does not name it: something before the host may have said it."""
+        value = self.send_rest_request(project, "post", path, body, again=again)
+        if not isinstance(value, dict) or not value.get("id"):
+            raise unreadable_error(project, TypeError(type(value).__name__))
+        return value
+
+    def read_list(self, project: ProjectPath, path: str) -> list[dict[str, Any]]:
+        """The rows at a path, of its first page. Raises as `read_object`."""
+        value = self.send_rest_request(project, "get", path)
+        return _as_rows(project, value)
+
     def list_rows(
         self, project: ProjectPath, path: str, **query: str
     ) -> Iterator[Mapping[str, Any]]:
@@ -82,9 +109,7 @@ class GitLabApi:
         for _ in range(PAGES):
             asked = urlencode({**query, "per_page": str(PAGE), "page": page})
             answer = self._send(project, "get", f"{path}?{asked}", None, writes=False, again=True)
-            if not isinstance(answer.value, list):
-                raise unreadable_error(project, TypeError(type(answer.value).__name__))
-            yield from answer.value
+            yield from _as_rows(project, answer.value)
             page = answer.headers.get("x-next-page")
             if not page:
                 return
@@ -110,19 +135,15 @@ class GitLabApi:
 
     def find_login(self, project: ProjectPath) -> GitLabLogin | None:
         """The login for a project's GitLab; asks no network. Raises ForgeError."""
-        return find_login(project.host, self.root, os.environ, clear=is_in_the_clear(project.root))
-
-    def explain_login(self, project: ProjectPath) -> str:
-        """What to do for a login at a project's GitLab."""
-        return explain_login(
-            project.host, self.root, os.environ, clear=is_in_the_clear(project.root)
-        )
+        return find_login(project.host, self.root, os.environ)
 
     def read_own_name(self, project: ProjectPath) -> str:
         """The name of this login at a project's GitLab, asked once. Raises as a request."""
         client = self._client_for(project)
         if not client.own_name:
-            client.own_name = str(self.send_rest_request(project, "get", "/user")["username"])
+            client.own_name = str(self.read_object(project, "/user").get("username") or "")
+            if not client.own_name:
+                raise unreadable_error(project, KeyError("username"))
         return client.own_name
 
     def hide_secrets(self, text: str) -> str:
@@ -170,7 +191,7 @@ class GitLabApi:
                 if login is None:
                     raise ForgeError(
                         f"there is no login for {project.host}",
-                        hint=self.explain_login(project),
+                        hint=explain_login(project.host, self.root, os.environ),
                     )
                 self._clients[project.root] = _Client(project.root, login)
             return self._clients[project.root]
@@ -190,12 +211,14 @@ class GitLabApi:
             raise RequestRefused(
                 status,
                 f"{host} does not accept the login of {client.login.source}: {message}",
-                self.explain_login(project),
+                explain_login(host, self.root, os.environ),
             )
         if 300 <= status < 400:
+            target = self.hide_secrets(answer.headers.get("location", "another address"))
             raise ForgeError(
-                f"{project.url} has moved: {message}",
-                hint="git remote set-url origin URL in the clone, with its new name",
+                f"{project.url}: {host} sends what was asked there to {target}",
+                hint="git remote set-url in the clone if it has moved; [forge] url where the remote"
+                " does not show GitLab's address",
             )
         if status == 403:
             raise RequestRefused(
@@ -217,8 +240,10 @@ class GitLabApi:
         body = answer.value
         if not isinstance(body, dict):
             raise Retry("the answer is not JSON (a proxy's page?)")
-        for error in body.get("errors") or []:
-            message = self.hide_secrets(str(error.get("message", "no reason")))
+        errors = body.get("errors") or []
+        for error in errors if isinstance(errors, list) else [errors]:
+            said = error.get("message", "no reason") if isinstance(error, dict) else error
+            message = self.hide_secrets(str(said))
             if _COMPLEX.search(message):
                 raise QueryTooComplex(f"{project.host}: {message}")
             if "timeout" in message.lower() or "internal server error" in message.lower():
@@ -240,11 +265,19 @@ class _Client:
             ) from error
         import requests
 
+        class CarefulSession(requests.Session):
+            """Goes where an answer sends it only with the same question to the same host: requests
+            would send the token on to any host, and make a `GET` of what writes."""
+
+            def get_redirect_target(self, resp: Any) -> str | None:
+                target: str | None = super().get_redirect_target(resp)
+                return target if target is not None and _may_follow(resp, target) else None
+
         self.login = login
         self.token = login.token
         self.own_name = ""
         self._last: Any = None
-        session = requests.Session()
+        session = CarefulSession()
         session.hooks["response"].append(self._remember)
         given: dict[str, Any] = {"oauth_token" if login.is_oauth else "private_token": login.token}
         self._gitlab = gitlab.Gitlab(
@@ -286,6 +319,19 @@ class _Client:
             )
         never = isinstance(error, self._never_sent) or "NewConnectionError" in said
         return Retry(said, done=not never)
+
+
+def _as_rows(project: ProjectPath, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise unreadable_error(project, TypeError(type(value).__name__))
+    return value
+
+
+def _may_follow(response: Any, target: str) -> bool:
+    """Whether a request is carried on to where its answer sends it: reading, at the same host."""
+    here = urlsplit(response.url)
+    there = urlsplit(urljoin(response.url, target))
+    return response.request.method in ("GET", "HEAD") and here[:2] == there[:2]
 
 
 def unreadable_error(project: ProjectPath, error: Exception) -> ForgeError:

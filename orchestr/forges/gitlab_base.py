@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestr.forges import gitlab_query as query
-from orchestr.forges.base import ApiUsage, ForgeError, PullRequest, RepoRef, WaitListener
+from orchestr.forges.base import ApiUsage, ForgeAway, ForgeError, PullRequest, RepoRef, WaitListener
 from orchestr.forges.gitlab_api import GitLabApi, unreadable_error
 from orchestr.forges.gitlab_remote import ProjectPath, read_project
 from orchestr.forges.rate_limit import PATIENCE
@@ -50,10 +50,27 @@ class GitLabBase:
 
     def read_row(self, project: ProjectPath, number: int) -> Mapping[str, Any]:
         """A merge request as REST gives it. Raises ForgeError, ForgeAway."""
-        row = self.api.send_rest_request(project, "get", self.row_path(project, number))
-        if not isinstance(row, dict):
-            raise unreadable_error(project, TypeError(type(row).__name__))
-        return row
+        return self.api.read_object(project, self.row_path(project, number))
+
+    def missing_project_error(self, project: ProjectPath) -> ForgeError:
+        """Why a query found no project: GraphQL knows a project by its present path only, REST also
+        by those that it had. Raises ForgeAway."""
+        try:
+            row = self.api.read_object(project, project.api)
+        except ForgeAway:
+            raise
+        except ForgeError as error:
+            return error
+        now = row.get("path_with_namespace")
+        if isinstance(now, str) and now.lower() != project.path.lower():
+            return ForgeError(
+                f"{project.url} has moved to {project.root}/{now}",
+                hint=f"git remote set-url in the clone: the same address with {now}",
+            )
+        return ForgeError(
+            f"{project.url} is not there, or the login may not see it",
+            hint="git remote -v in the clone; orchestr doctor",
+        )
 
     def row_path(self, project: ProjectPath, number: int) -> str:
         """Where a merge request is in the REST API."""

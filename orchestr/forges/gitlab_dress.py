@@ -79,7 +79,7 @@ class GitLabDressing(GitLabBase):
                 refused.append(f"{what} {name}: GitLab has no teams; approval rules name groups")
                 continue
             path = f"/users?{urlencode({'username': name})}"
-            people = self.api.send_rest_request(project, "get", path)
+            people = self.api.read_list(project, path)
             if people:
                 found.append(int(people[0]["id"]))
             else:
@@ -96,7 +96,7 @@ class GitLabDressing(GitLabBase):
             refused.append(f"milestone {title}: it has the milestone {there}")
             return None
         asked = urlencode({"title": title, "include_ancestors": "true"})
-        found = self.api.send_rest_request(project, "get", f"{project.api}/milestones?{asked}")
+        found = self.api.read_list(project, f"{project.api}/milestones?{asked}")
         if found:
             return int(found[0]["id"])
         refused.append(f"milestone {title}: {project} has none of that title")

@@ -97,7 +97,7 @@ class GitLabFollowing(GitLabBase):
                     project, node, answers.bases[base], me, closed_by,
                     wants_green=answers.wants_green,
                 )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise unreadable_error(project, error) from error
         return facts
 
@@ -119,10 +119,7 @@ class GitLabFollowing(GitLabBase):
         text, variables = build_query(wanted)
         data = self.api.send_graphql_query(project, text, {"path": project.path, **variables})
         if data.get("project") is None:
-            raise ForgeError(
-                f"{project.url} is not there, or the login may not see it",
-                hint="git remote -v in the clone; orchestr doctor",
-            )
+            raise self.missing_project_error(project)
         try:
             answers.read(wanted, data)
         except (KeyError, TypeError, ValueError) as error:
@@ -187,7 +184,7 @@ class GitLabFollowing(GitLabBase):
         except ForgeAway:
             raise
         except RequestRefused:
-            row = self.api.send_rest_request(project, "get", path)
+            row = self.api.read_object(project, path)
             if row.get("status") not in _RUNS:
                 raise
 
@@ -202,14 +199,14 @@ class GitLabFollowing(GitLabBase):
         key = (project, sha, context)
         if key not in self._statuses:
             path = f"{project.api}/repository/commits/{sha}/statuses?{urlencode({'name': context})}"
-            rows = self.api.send_rest_request(project, "get", path)
+            rows = self.api.read_list(project, path)
             said = [(str(row["status"]), str(row.get("description") or "")) for row in rows]
             self._statuses[key] = said[0] if said else ("", "")
         if self._statuses[key] == (wanted, text):
             return
         asked = {"state": wanted, "name": context, "description": text}
         try:
-            self.api.send_rest_request(project, "post", f"{project.api}/statuses/{sha}", asked)
+            self.api.make_object(project, f"{project.api}/statuses/{sha}", asked)
         except RequestRefused as error:
             if "transition" not in error.message:
                 raise
@@ -226,7 +223,7 @@ class GitLabFollowing(GitLabBase):
         if thread.path:
             path = f"{path}/discussions/{thread.id.rsplit('/', 1)[-1]}"
             try:
-                said = self.api.send_rest_request(project, "get", path)["notes"]
+                said = self.api.read_object(project, path).get("notes") or ()
             except RequestMissing as error:
                 raise ForgeError(f"{project.url}: the thread at {thread.path} is gone") from error
         else:
@@ -236,7 +233,7 @@ class GitLabFollowing(GitLabBase):
             is_mine = (note.get("author") or {}).get("username") == me
             if is_mine and has_answer(unguard_commands(str(note.get("body") or "")), key):
                 return
-        self.api.send_rest_request(project, "post", f"{path}/notes", text, again=False)
+        self.api.make_object(project, f"{path}/notes", text, again=False)
 
 
 def _split(wanted: Wanted) -> list[Wanted]:

@@ -32,8 +32,8 @@ class GitLabIssues(GitLabBase):
             )
         sort = "merge_requests" if found[2] == "merge_requests" else "issues"
         path = f"{project.api}/{sort}/{found[3]}"
-        row = self.api.send_rest_request(project, "get", path)
-        if not isinstance(row, dict) or not isinstance(row.get("title"), str):
+        row = self.api.read_object(project, path)
+        if not isinstance(row.get("title"), str):
             raise ForgeError(f"{address}: GitLab's answer is no issue")
         said: list[str] = []
         if row.get("user_notes_count"):

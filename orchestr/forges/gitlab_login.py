@@ -6,8 +6,7 @@ hidden from them (`orchestr.sandbox.places`), and what is printed hides it.
 
 A token goes to one host. ``GITLAB_TOKEN`` is meant for the host that ``GITLAB_HOST`` names, else
 for that of `[forge] url`, else for gitlab.com: the URL of a clone's remote, which anybody may have
-written, never decides where a token is sent, nor that it is sent unencrypted (``clear``: what names
-the host must say `http`, too).
+written, never decides where a token is sent.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.gitlab_remote import GITLAB
+from orchestr.forges.gitlab_remote import GITLAB, read_host
 
 VARIABLES = ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN")  # in glab's order
 HOST_VARIABLES = ("GITLAB_HOST", "GL_HOST", "GITLAB_URI")
@@ -38,16 +36,12 @@ class GitLabLogin:
         return f"GitLabLogin(source={self.source!r})"
 
 
-def find_login(
-    host: str, root: str | None, environ: Mapping[str, str], *, clear: bool = False
-) -> GitLabLogin | None:
-    """The login for a host (`gitlab.com`, `localhost:8080`); None when there is none. ``clear``: it
-    would be sent unencrypted.
+def find_login(host: str, root: str | None, environ: Mapping[str, str]) -> GitLabLogin | None:
+    """The login for a host (`gitlab.com`, `localhost:8080`); None when there is none.
 
     Raises ForgeError when the settings of glab cannot be read.
     """
-    meant = _find_token_url(root, environ)
-    if host == urlsplit(meant).netloc and (not clear or urlsplit(meant).scheme == "http"):
+    if host == find_token_host(root, environ):
         for name in VARIABLES:
             if environ.get(name):
                 return GitLabLogin(environ[name], name == "OAUTH_TOKEN", f"${name}")
@@ -57,23 +51,17 @@ def find_login(
     token = table.get("token")
     if not isinstance(token, str) or not token:
         return None
-    if clear and table.get("api_protocol") != "http":
-        return None
     is_oauth = str(table.get("is_oauth2", "")).lower() == "true"
     return GitLabLogin(token, is_oauth, str(path))
 
 
 def find_token_host(root: str | None, environ: Mapping[str, str]) -> str:
     """The host that the token of the environment is meant for."""
-    return urlsplit(_find_token_url(root, environ)).netloc
-
-
-def _find_token_url(root: str | None, environ: Mapping[str, str]) -> str:
     for name in HOST_VARIABLES:
         value = environ.get(name, "")
         if value:
-            return value if "://" in value else f"https://{value}"
-    return root or f"https://{GITLAB}"
+            return read_host(value)
+    return read_host(root) if root else GITLAB
 
 
 def find_glab_config(environ: Mapping[str, str]) -> Path:
@@ -85,15 +73,8 @@ def find_glab_config(environ: Mapping[str, str]) -> Path:
     return base / "glab-cli" / "config.yml"
 
 
-def explain_login(
-    host: str, root: str | None, environ: Mapping[str, str], *, clear: bool = False
-) -> str:
+def explain_login(host: str, root: str | None, environ: Mapping[str, str]) -> str:
     """What to do for a login."""
-    if clear and find_login(host, root, environ) is not None:
-        return (
-            "http:// is unencrypted: let the address of the remote begin with https://, or export"
-            f" GITLAB_HOST=http://{host} if the token may go there so"
-        )
     meant = find_token_host(root, environ)
     if meant == host:
         return f"export GITLAB_TOKEN=... (scope api), or glab auth login --hostname {host}"

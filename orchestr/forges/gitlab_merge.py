@@ -80,6 +80,10 @@ class GitLabMerging(GitLabBase):
             )
         except RequestRefused as error:
             if error.status not in _NO_TRAIN:
+                # also of a request that was sent again, since its answer was lost
+                row = self.read_row(project, number)
+                if row.get("state") == "merged" or self._is_waiting(project, number, row):
+                    return
                 raise self._refused(project, number, sha, error) from error
         else:
             return
@@ -88,7 +92,7 @@ class GitLabMerging(GitLabBase):
         if refused is not None:
             row = self.read_row(project, number)
             if row.get("state") != "merged" and not self._is_waiting(project, number, row):
-                raise self._refused(project, number, sha, refused) from refused
+                raise self._refused(project, number, sha, refused, row) from refused
 
     def is_queued(self, repo: RepoRef, number: int) -> bool:
         """See `MergingForge.is_queued`."""
@@ -112,7 +116,7 @@ class GitLabMerging(GitLabBase):
             refused = self._press_merge_button(project, number, asked)
             row = self._wait_until_merged(project, number)
             if row.get("state") != "merged" and refused is not None:
-                raise self._refused(project, number, sha, refused) from refused
+                raise self._refused(project, number, sha, refused, row) from refused
         pr = self.read_pull_request(project, row)
         if pr.state is PRState.MERGED and pr.head_sha == sha:
             return pr
@@ -134,7 +138,7 @@ class GitLabMerging(GitLabBase):
     def _choose_way(self, project: ProjectPath, method: MergeMethod) -> dict[str, bool]:
         """What is asked for beside the head. Raises ForgeError where the project merges
         otherwise."""
-        row = self.api.send_rest_request(project, "get", project.api)
+        row = self.api.read_object(project, project.api)
         how, squash = str(row.get("merge_method")), str(row.get("squash_option"))
         makes_commit = how != "ff"
         if (
@@ -186,12 +190,12 @@ class GitLabMerging(GitLabBase):
             return True
         train = f"{project.api}/merge_trains/merge_requests/{number}"
         try:
-            car = self.api.send_rest_request(project, "get", train)
+            car = self.api.read_object(project, train)
         except RequestRefused as error:
             if error.status in _NO_TRAIN:
                 return False
             raise
-        return isinstance(car, dict) and car.get("status") in _IN_TRAIN
+        return car.get("status") in _IN_TRAIN
 
     def _require_head(
         self, project: ProjectPath, number: int, row: Mapping[str, Any], sha: str
@@ -202,9 +206,20 @@ class GitLabMerging(GitLabBase):
             raise ForgeError(f"{where} was not merged at {sha[:12]}: its head is {head}")
 
     def _refused(
-        self, project: ProjectPath, number: int, sha: str, error: ForgeError
+        self,
+        project: ProjectPath,
+        number: int,
+        sha: str,
+        error: ForgeError,
+        row: Mapping[str, Any] | None = None,
     ) -> ForgeError:
+        """The refusal, with GitLab's reason where ``row`` has one: its answer to the button is
+        `405 Method Not Allowed` whatever lacks."""
         if isinstance(error, ForgeAway):
             return error
         where = query.describe_url(project, number)
-        return ForgeError(f"{where} was not merged at {sha[:12]}: {error.message}", hint=error.hint)
+        status = str((row or {}).get("detailed_merge_status") or "")
+        why = "" if status in ("", "mergeable") else f" ({status.replace('_', ' ')})"
+        return ForgeError(
+            f"{where} was not merged at {sha[:12]}: {error.message}{why}", hint=error.hint
+        )

@@ -20,7 +20,7 @@ class GitLabProtection(GitLabBase):
     def read_branch_rules(self, repo: RepoRef, branch: str) -> BranchRules:
         """See `ProtectingForge.read_branch_rules`: the project's, which hold for every branch."""
         project = self.project_for(repo)
-        row = self.api.send_rest_request(project, "get", project.api)
+        row = self.api.read_object(project, project.api)
         resolved = bool(row.get("only_allow_merge_if_all_discussions_are_resolved"))
         return BranchRules(
             conversations=resolved, is_locked=bool(row.get("archived")), is_known=False

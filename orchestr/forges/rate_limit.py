@@ -33,6 +33,7 @@ T = TypeVar("T")
 PATIENCE = 300.0  # s of waiting for one request, see `[forge] patience`
 FIRST = 1 / 300  # of the patience: the first wait
 HASTY = 1 / 60  # of the patience: for a host that never answered
+LONGEST = 365 * 86_400.0  # s; a host may name any time
 REPORTED_WAIT = 2.0  # s; waits from here on are reported to the user
 
 
@@ -198,7 +199,7 @@ class RequestPacer:
     def _unavailable_error(self, reason: str, wait: float | None = None) -> ForgeAway:
         if wait is None:
             return ForgeAway(f"{self.host} cannot be asked now: {reason}", hint="try again later")
-        at = datetime.now(UTC) + timedelta(seconds=wait)
+        at = datetime.now(UTC) + timedelta(seconds=min(wait, LONGEST))
         return ForgeAway(
             f"{self.host} takes no more requests until {at:%H:%M:%S} UTC: {reason}",
             hint="the same command after that; or a longer [forge] patience, to wait for it",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from orchestr.forges.base import RepoRef
+from orchestr.forges.rate_limit import is_this_machine
 from orchestr.settings.records import Settings
 from orchestr.settings.remotes import read_remotes
 from orchestr.settings.repo_paths import repo_path
@@ -29,7 +30,7 @@ def list_forge_urls(settings: Settings, kind: str) -> tuple[str, ...]:
 
 def find_forge_url(address: str, known: Iterable[str | None]) -> str | None:
     """Which of the ``known`` forges something with this address is at; None: another one. Pure."""
-    return next((url for url in known if url and address.startswith(f"{url}/")), None)
+    return next((url for url in known if url and address.startswith(url.rstrip("/") + "/")), None)
 
 
 def is_in_the_clear(root: str) -> bool:
@@ -39,4 +40,4 @@ def is_in_the_clear(root: str) -> bool:
     the host with `http://`, too. Pure.
     """
     parts = urlsplit(root)
-    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "http" and not is_this_machine(parts.netloc)

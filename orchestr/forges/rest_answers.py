@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from orchestr.forges.base import ForgeError
@@ -48,9 +50,11 @@ def read_wait_seconds(headers: Mapping[str, str]) -> float:
     """The seconds that an answer asks to wait: ``Retry-After``, or until its quota is new; where it
     says neither a minute, the time that most hosts count in."""
     given = headers.get("retry-after", "")
-    if given.isdigit():
+    if given.isdecimal():
         return float(given)
+    with suppress(TypeError, ValueError, OverflowError):  # the other form: a date
+        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time()) + 1
     reset = headers.get("ratelimit-reset", "")
-    if reset.isdigit():
+    if reset.isdecimal():
         return max(0.0, int(reset) - time.time()) + 1
     return 60.0

@@ -3,8 +3,9 @@
 Made by `route_forges` where `[repos.NAME] forge` names another kind than `[forge] kind`. Everything
 that is asked about a repository goes to its forge; a question about many is split, one for each
 forge. An optional Protocol (`orchestr.forges.capabilities`) is there when all of the forges have
-it: whoever asks for it may then use it for every repository. Protection and forks are there when
-one has them: the branches of the others are not protected, their repositories no forks.
+it: whoever asks for it may then use it for every repository. Protection, forks and issues are there
+when one has them: the branches of the others are not protected, their repositories no forks. What
+is about one repository only may ask its own forge: `forge_for`.
 
 The invariant of `orchestr.forges.base` holds for the whole: when one of the forges cannot be asked,
 there is no answer at all.
@@ -21,6 +22,7 @@ from orchestr.forges.base import (
     Forge,
     ForkingForge,
     Issue,
+    IssueForge,
     MergeMethod,
     PullRequest,
     RepoRef,
@@ -36,6 +38,8 @@ from orchestr.forges.followed import (
 )
 from orchestr.forges.protection import BranchRules, ProtectingForge
 
+_OF_ANY = (ProtectingForge, ForkingForge, IssueForge)
+
 
 def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
     """One forge of several: of each repository's name the one in ``of_repo``, else ``default``."""
@@ -43,7 +47,7 @@ def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
     parts: list[type] = [
         _PARTS[each.name]
         for each in CAPABILITIES
-        if (any if each.protocol in (ProtectingForge, ForkingForge) else all)(
+        if (any if each.protocol in _OF_ANY else all)(
             isinstance(member, each.protocol) for member in members
         )
     ]
@@ -51,6 +55,17 @@ def route_forges(default: Forge, of_repo: Mapping[str, Forge]) -> Forge:
         parts.append(_Marking)
     made: RoutedForge = type("RoutedForge", (*parts, RoutedForge), {})(default, of_repo)
     return made
+
+
+def list_members(forge: Forge) -> tuple[Forge, ...]:
+    """The forges that a forge is made of: itself, where it is one."""
+    return forge.members if isinstance(forge, RoutedForge) else (forge,)
+
+
+def forge_for(forge: Forge, repo: str) -> Forge:
+    """The forge where the pull requests of the repository of that name are: what it can is more
+    than what all can."""
+    return forge.of_repo.get(repo, forge.default) if isinstance(forge, RoutedForge) else forge
 
 
 class RoutedForge:
@@ -198,8 +213,10 @@ class _Issues(RoutedForge):
     def read_issue(self, address: str) -> Issue:
         refused: ForeignAddress | None = None
         for forge in self.members:
+            if not isinstance(forge, IssueForge):
+                continue
             try:
-                issue: Issue = forge.read_issue(address)  # type: ignore[attr-defined]
+                issue: Issue = forge.read_issue(address)
             except ForeignAddress as error:
                 refused = refused or error
             else:

@@ -30,7 +30,7 @@ USUAL_HOSTS: Mapping[str, str] = {
 
 
 def read_forge_host(url: str) -> str:
-    """The host of a remote's URL; empty for a folder."""
+    """The host of a remote's URL, also behind an alias of ssh; empty for a folder."""
     found = split_remote_url(url)
     if found is None:
         return ""

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestr.errors import UsageError
+from orchestr.forges.body import TITLE_LIMIT
 from orchestr.handoff.records import Choice, PullRequestText
 from orchestr.spec.field_types import BadValue, check_branch, suggest_name
 
 FLAGS = "--leave, --ready or --land (with --skip CELL, --base CELL=BRANCH, --edit, --yes)"
-TITLE_LIMIT = 250  # characters; GitHub takes 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from orchestr.cell.worktree.setup import run_teardown
 from orchestr.codec import replace
 from orchestr.errors import Interrupted, NeedsApproval, OrchestrError, Unavailable
 from orchestr.forges.base import ForgeAway, PRState, PullRequest, RepoRef
+from orchestr.forges.routed import forge_for
 from orchestr.git.lasting_commit import LastingCommit, make_lasting_commit
 from orchestr.git.repo import Branch, CommitId
 from orchestr.git.runner import ANY_EXIT
@@ -70,7 +71,7 @@ def confirm_merged(ctx: CellContext, warn: Warn) -> PullRequest | None:
     pr = newest_pr(ctx)
     if pr is None:
         return None
-    forge = ctx.run.forge
+    forge = forge_for(ctx.run.forge, ctx.cell.repo)
     if pr.state is PRState.OPEN and isinstance(forge, MarksMerged):
         pr = forge.mark_merged(ctx.repo_ref, pr.number)
     if pr.state is not PRState.MERGED:

@@ -23,6 +23,7 @@ from orchestr.forges.base import (
     PRState,
     PullRequest,
 )
+from orchestr.forges.routed import forge_for
 from orchestr.git.errors import PushStatus
 from orchestr.git.repo import Branch, CommitId
 from orchestr.landing import after_landing, changes, workers
@@ -39,19 +40,20 @@ def choose_landing_method(run: FeatureRun, repo: str, strategy: str | None = Non
     settings, landing = run.settings.repo_settings(repo), run.settings.landing
     named = settings.land or landing.land
     how = strategy or settings.strategy or landing.strategy
-    if named in (API, FORGE) and not isinstance(run.forge, MergingForge):
+    forge = forge_for(run.forge, repo)
+    if named in (API, FORGE) and not isinstance(forge, MergingForge):
         raise UsageError(
-            f'[repos.{repo}] land = "{named}" needs a forge that merges; {run.forge.kind} does not',
+            f'[repos.{repo}] land = "{named}" needs a forge that merges; {forge.kind} does not',
             hint="leave it out",
         )
     if how == "fast-forward" and named == API:
         raise UsageError(
-            f"{run.forge.kind} cannot fast-forward {repo} by its merge button",
+            f"{forge.kind} cannot fast-forward {repo} by its merge button",
             hint=f'[repos.{repo}] land = "push", or another strategy',
         )
     if named is not None:
         return named
-    return API if isinstance(run.forge, MergingForge) and how != "fast-forward" else PUSH
+    return API if isinstance(forge, MergingForge) and how != "fast-forward" else PUSH
 
 
 def move_target(session: LandingSession, spec: CandidateSpec, commit: str) -> Landed | NotLanded:
@@ -119,7 +121,8 @@ def _merge_by_forge_api(
     session: LandingSession, spec: CandidateSpec, ctx: CellContext, commit: str, tip: str
 ) -> Landed | NotLanded:
     """Merge by the forge's button, and see that what came out is what was checked."""
-    forge, lane, ((key, head),) = ctx.run.forge, spec.lane, spec.parts
+    lane, ((key, head),) = spec.lane, spec.parts
+    forge = forge_for(ctx.run.forge, ctx.cell.repo)
     assert isinstance(forge, MergingForge)
     pr = _find_pull_request(ctx, head)
     if pr.state is PRState.OPEN and tip != spec.base:
@@ -147,7 +150,8 @@ def _merge_by_forge_queue(
     session: LandingSession, spec: CandidateSpec, ctx: CellContext, tip: str
 ) -> Landed | NotLanded:
     """Into the forge's own queue, and wait until it says merged, or lets it go."""
-    forge, lane, ((_, head),) = ctx.run.forge, spec.lane, spec.parts
+    lane, ((_, head),) = spec.lane, spec.parts
+    forge = forge_for(ctx.run.forge, ctx.cell.repo)
     assert isinstance(forge, MergingForge)
     pr = _find_pull_request(ctx, head)
     if pr.state is PRState.OPEN and pr.base != lane.target:

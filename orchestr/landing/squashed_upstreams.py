@@ -71,7 +71,9 @@ def _find_landed_head(ctx: CellContext) -> str | None:
     if not merged or merged[0].state is not PRState.MERGED:
         return None
     state = ctx.run.past.cell(below.cell.name).state
-    return None if state is CellState.LANDED else merged[0].head_sha
+    if state is CellState.LANDED or merged[0].base != base_branch(ctx):
+        return None  # what was merged into another branch is not in the target
+    return merged[0].head_sha
 
 
 def _take_in(ctx: CellContext, landed: str, warn: Callable[[str], None]) -> None:
@@ -83,8 +85,8 @@ def _take_in(ctx: CellContext, landed: str, warn: Callable[[str], None]) -> None
         return
     fetch_base(repo, target, locks=ctx.run.layout.locks_dir)
     tip = find_base(repo, target) or tip
-    if _was_taken_in(ctx, old, tip, landed):
-        return
+    if repo.is_ancestor(tip, old) or _was_taken_in(ctx, old, tip, landed):
+        return  # as well where the target shows nothing of it yet
     merged = repo.merge_trees(old, tip, repo.merge_base(old, landed))
     if merged.tree is None:
         files = ", ".join(merged.conflicts[:5])

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestr.cell.agent.own_attempt import choose_agent
+from orchestr.cell.agent_chain import list_workers
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
@@ -99,8 +100,9 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
-            for role in AUTHOR_ROLES:
-                add_model(run, ctx.agent_settings.name, planned_options(ctx, role).options.model)
+            for name in dict.fromkeys((ctx.agent_settings.name, *list_workers(ctx))):
+                for role in AUTHOR_ROLES:
+                    add_model(run, name, planned_options(ctx, role, agent=name).options.model)
         for reviewer in (*requested_reviewers(ctx), *run.feature.auditors):
             add_model(run, reviewer.agent, reviewer.model)
         for phase in ctx.cell.own_phases:

@@ -35,6 +35,13 @@ def check_trust(cells: Sequence[CellContext]) -> list[Diagnostic]:
     return list(found.values())
 
 
+def describe_trust(cells: Sequence[CellContext]) -> list[str]:
+    """What agents find of their own settings in the repositories, a line each; for people."""
+    pairs = [(ctx, name) for ctx in cells for name in sorted(list_cell_agents([ctx]))]
+    notes = [_describe_settings(ctx, name) for ctx, name in pairs]
+    return list(dict.fromkeys(note.what for note in notes if note is not None))
+
+
 def _describe_settings(ctx: CellContext, agent: str) -> Diagnostic | None:
     sort_settings = getattr(ctx.run.agent_adapter(agent), "sort_settings", None)
     if sort_settings is None:

@@ -17,6 +17,8 @@ from orchestr.cell.removed_cells import removed_cells_of
 from orchestr.cell.worktree.links_back import find_links_back
 from orchestr.errors import OrchestrError
 from orchestr.files import cache_record_reads
+from orchestr.forges.capabilities import list_half_done
+from orchestr.forges.routed import list_members
 from orchestr.git.repo import GitError, Repo, git_version
 from orchestr.plan.missing_edges import missing_edge_problems
 from orchestr.plan.overlap_warnings import overlap_problems
@@ -86,6 +88,11 @@ def check_prerequisites(
     why = run.forge.explain_unusable(tuple(published.values()), ask=ask) if published else None
     if why is not None:
         found.append(Diagnostic("error", f"forge: {why}", "see [forge] in orchestr.toml"))
+    for member in list_members(run.forge) if ask else ():
+        if lacks := list_half_done(member):
+            what = f"forge {member.kind}: parts that it does not have as a whole are not used; it"
+            fix = "docs/forges.md: a part counts with all of its methods"
+            found.append(Diagnostic("warning", f"{what} lacks {', '.join(lacks)}", fix))
     found += check_reviewers(run, cells)
     found += check_programs(chosen)
     found += check_own_phases(chosen)

@@ -1,6 +1,7 @@
 """Try an agent of the settings against the scripted model: what `doctor --agent NAME` does.
 
-Reads the agent's table, leaves out what is the user's own (keys, `pass_env`), and starts
+Reads the agent's table, leaves out what is the user's own (keys, `pass_env`, where its settings and
+logins lie, MCP servers), and starts
 `orchestr.conformance` as a program of its own; in a network namespace where bubblewrap can make
 one, so that nothing it starts reaches any network.
 """
@@ -12,7 +13,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,21 @@ from orchestr.conformance.perform import Finding
 from orchestr.conformance.promises import list_trials
 from orchestr.conformance.request import Request
 from orchestr.errors import OrchestrError, UsageError
-from orchestr.process.redaction import is_secret_name
+from orchestr.process.file_lock import FlockLock
+from orchestr.process.redaction import filter_env, is_secret_name
 from orchestr.process.run import run_command, stream_lines
 from orchestr.run.workspace import Session
 from orchestr.settings.loader import read_raw_settings
 from orchestr.spec.field_types import suggest_name
 
-OWN = ("pass_env", "paid", "retry_after", "retry_max", "retry_for", "sign", "provider", "network")
+OWN = ("pass_env", "paid", "retry_after", "retry_max", "retry_for", "sign", "provider", "network",
+       "mcp")  # fmt: skip
+# Variables that lead to a user's settings, logins and servers, beside the adapter's own.
+PLACES = ("ANTHROPIC_*", "CLAUDE_*", "OPENAI_*", "CODEX_*", "GEMINI_*", "GOOGLE_*", "OPENCODE_*",
+          "HOME", "USERPROFILE", "XDG_*", "*_CONFIG", "*_CONFIG_DIR", "*_CONFIG_FILE", "*_BASE_URL",
+          "*_CREDENTIALS", "*_API_BASE", "*_PROXY", "*_proxy", "AWS_*", "AZURE_*", "SSH_*", "GIT_*",
+          "GH_*", "TMPDIR")  # fmt: skip
+PREFIX, LOCK = "orchestr-doctor-", ".lock"  # of the folder for all trials, held while they last
 NAMESPACE = ("--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid",
              "--die-with-parent")  # fmt: skip
 UNSEEN = "what passes by the proxy is not seen: bubblewrap cannot make a network namespace here"
@@ -52,16 +62,18 @@ def read_request(session: Session, name: str, endpoint: str = "") -> tuple[Reque
         raise UsageError(f"agent {name}: {why}", hint=suggest_install(agents[name]))
     raw = read_raw_settings(session.root, os.environ)["agents"][name]
     path = raw.get("env", {}).get("PATH") or os.environ.get("PATH", os.defpath)
-    return Request(
-        name, strip_table(raw, session.root), path, endpoint=endpoint
-    ), agent.program_version()
+    table = strip_table(raw, session.root, getattr(agent, "own", ()))
+    return Request(name, table, path, endpoint=endpoint), agent.program_version()
 
 
-def strip_table(raw: dict[str, Any], root: Path) -> dict[str, Any]:
+def strip_table(raw: dict[str, Any], root: Path, own: Sequence[str] = ()) -> dict[str, Any]:
     """An agent's table without what is the user's own, with absolute paths of its files. A key
-    that it is passed becomes a fake one."""
+    that it is passed becomes a fake one. ``own`` are patterns of the agent's own variables."""
     table = {key: value for key, value in raw.items() if key not in OWN}
-    env = table.pop("env", {})
+    if isinstance(table.get("phases"), dict):
+        table["phases"] = {name: {k: v for k, v in phase.items() if k not in OWN}
+                           for name, phase in table["phases"].items()}  # fmt: skip
+    env = drop_places(table.pop("env", {}), own)
     fake = {name: FAKE_KEY for name in raw.get("pass_env", ()) if is_secret_name(name)}
     table["env"] = {k: FAKE_KEY if is_secret_name(k) else v for k, v in env.items()} | fake
     if "run" in table:
@@ -72,6 +84,23 @@ def strip_table(raw: dict[str, Any], root: Path) -> dict[str, Any]:
     elif "/" in program:
         table["program"] = str(root / program)
     return table
+
+
+def drop_places(env: Mapping[str, str], own: Sequence[str] = ()) -> dict[str, str]:
+    """Variables of an agent's table without those that lead to what is the user's: settings, logins
+    and servers, by their names, and whatever lies in the home folder."""
+    led = filter_env(env, (*PLACES, *own))
+    home = str(Path.home())
+    return {
+        name: value
+        for name, value in env.items()
+        if name == "PATH" or is_secret_name(name) or not (name in led or _lies_in(value, home))
+    }
+
+
+def _lies_in(value: str, home: str) -> bool:
+    path = os.path.normpath(os.path.expanduser(value))  # noqa: PTH111 (a value that is no path)
+    return path == home or path.startswith(f"{home}{os.sep}")
 
 
 def describe_trials(request: Request) -> str:
@@ -97,14 +126,37 @@ def try_agent(request: Request, listen: Callable[[Finding], None]) -> tuple[list
     enter = (bwrap, *NAMESPACE, "--") if bwrap else ()
     words = (*enter, sys.executable, "-m", "orchestr.conformance")
     found = []
-    with stream_lines(words, cwd=Path(tempfile.gettempdir()), env=os.environ,
-                      input=request.write().encode()) as lines:  # fmt: skip
-        for line in lines:
-            finding = Finding(**json.loads(line))
-            found.append(finding)
-            listen(finding)
+    with make_place() as place:
+        env = {**os.environ, "TMPDIR": str(place)}
+        with stream_lines(words, cwd=place, env=env, input=request.write().encode()) as lines:
+            for line in lines:
+                finding = Finding(**json.loads(line))
+                found.append(finding)
+                listen(finding)
     order = {promise.name: number for number, promise in enumerate(request.list_promises())}
     return sorted(found, key=lambda f: order[f.promise]), SEALED if bwrap else UNSEEN
+
+
+@contextmanager
+def make_place() -> Iterator[Path]:
+    """A folder for the workspaces, which is removed whatever happens; those of killed trials are
+    removed, too, which no lock holds any longer."""
+    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError, OrchestrError):
+            if old.lstat().st_uid == os.getuid() and old.is_dir() and not old.is_symlink():
+                lock = FlockLock(old / LOCK)
+                if (old / LOCK).exists() and lock.try_acquire():
+                    shutil.rmtree(old, ignore_errors=True)
+                    lock.release()
+    place = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+    lock = FlockLock(place / LOCK)
+    try:
+        with suppress(OrchestrError):  # a file system without locks: it is only not swept later
+            lock.acquire()
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        lock.release()
 
 
 def _find_namespace() -> str | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from orchestr.settings import keys
-from orchestr.settings.forge_address import ForgeAddress
 from orchestr.spec.declare import Doc
 
 
@@ -22,7 +21,7 @@ class ForgeSettings:
         keys.Duration, Doc("how long one request to a hosted forge may wait", "5m")
     ] = 300.0
     url: Annotated[
-        ForgeAddress | None,
+        keys.Address | None,
         Doc(
             "of `gitlab`, `forgejo`, `gitea`: the address, where the remotes do not show it",
             "https://git.example.org/gitlab",

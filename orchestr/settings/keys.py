@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from orchestr.process.redaction import redact
 from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
 from orchestr.spec import field_types
@@ -58,6 +59,20 @@ def _convert_text(value: Any) -> str:
     if not isinstance(value, str):
         raise BadValue(f"must be a text, got {kind_of(value)}", 'write it in quotes: "..."')
     return field_types.check_line(value)
+
+
+def _convert_address(value: Any) -> str:
+    """The address of a host: tokens are sent there, and it is shown, so it holds no login."""
+    text = _convert_text(value)
+    if not _ADDRESS.fullmatch(text):
+        raise BadValue(
+            f"{quote_value(redact(text, ()))} is not the address of a forge",
+            "like https://git.example.org, without a login",
+        )
+    return text
+
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[A-Za-z0-9_.~-]+)*/?")
 
 
 def _convert_word(value: Any) -> str:
@@ -367,6 +382,7 @@ PHASE_OPTIONS = Key(parse_role_tables)
 DEFAULT_AGENT = Key(_convert_word, plain=True)  # it stands beside the agents' own tables
 
 Text = Annotated[str, Key(_convert_text, plain=True)]
+Address = Annotated[str, Key(_convert_address, plain=True)]
 Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
 Words = Annotated[tuple[str, ...], Key(check_names)]

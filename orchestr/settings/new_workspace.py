@@ -45,9 +45,8 @@ class CheckEntry:
 @dataclass(frozen=True, slots=True)
 class RepoEntry:
     """A repository: its path as it stands in the settings, and why the example opens no pull
-    request in it (empty: it does). ``remote``, ``upstream``, ``forge``: as the settings have them,
-    empty where they need not say so. ``forge_why_not`` says what lacks at its forge (empty:
-    nothing): then it is written as a comment."""
+    request in it (empty: it does). ``remote``, ``upstream``, ``forge``: as the settings have
+    them, empty where they need not say so."""
 
     name: str
     path: str
@@ -56,7 +55,6 @@ class RepoEntry:
     remote: str = ""
     upstream: str = ""
     forge: str = ""
-    forge_why_not: str = ""
 
     @property
     def ready_checks(self) -> tuple[CheckEntry, ...]:
@@ -69,16 +67,16 @@ class Surroundings:
     """What the workspace is made for. Without ``repos`` the example has a playground of its own.
 
     ``agents`` are agents that are installed, the default first: names of kinds, and those of
-    ``acp_commands``, the commands of agents that speak ACP. ``forge`` is the kind of forge where
-    pull requests can be opened; without one ``forge_meant`` is the kind that a remote is at, and
-    ``forge_why_not`` what lacks there, or which host is not known.
+    ``acp_commands``, the commands of agents that speak ACP. ``forge`` is the kind of the hosted
+    forge that pull requests can be opened at, empty without one; ``forge_why_not`` says of each
+    kind that a remote is at what lacks, ``forge_unknown`` which hosts are of no known kind.
     """
 
     repos: tuple[RepoEntry, ...] = ()
     agents: tuple[str, ...] = ()
     forge: str = ""
-    forge_meant: str = ""
-    forge_why_not: str = ""
+    forge_why_not: Mapping[str, str] = field(default_factory=dict)
+    forge_unknown: str = ""
     acp_commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -171,11 +169,10 @@ def repo_table(repo: RepoEntry) -> str:
         f"[repos.{_toml_key(repo.name)}]",
         f"path = {json.dumps(repo.path, ensure_ascii=False)}",
     ]
-    for key, value in (("remote", repo.remote), ("upstream", repo.upstream)):
+    for key, value in (
+        ("remote", repo.remote), ("upstream", repo.upstream), ("forge", repo.forge),
+    ):  # fmt: skip
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}"] if value else []
-    if repo.forge:
-        line = f"forge = {json.dumps(repo.forge)}"
-        lines.append(f"# {line}  # {_comment(repo.forge_why_not)}" if repo.forge_why_not else line)
     if repo.ready_checks:
         lines.append("checks = [")
         lines += [f"    {check.table},  # {_comment(check.reason)}" for check in repo.ready_checks]
@@ -197,12 +194,13 @@ def _agent_text(name: str, acp_command: tuple[str, ...] | None) -> str:
 
 def _forge_text(found: Surroundings) -> str:
     if found.forge:
-        kind = f'kind = "{found.forge}"'
-        by = "by its client gh; " if found.forge == "github" else ""
-        return f'{kind:<26} # {by}"local": a folder, nothing leaves here'
-    if found.forge_why_not:
-        meant = f'"{found.forge_meant}": ' if found.forge_meant else ""
-        return f'kind = "local"             # {meant}{_comment(found.forge_why_not)}'
+        how = "by its client gh" if found.forge == "github" else "docs/forges.md"
+        start = f'kind = "{found.forge}"'
+        return f'{start:<27}# {how}; "local": a folder, nothing leaves here'
+    if found.forge_why_not or found.forge_unknown:
+        lacks = "; ".join(f'"{kind}": {why}' for kind, why in found.forge_why_not.items())
+        lacks = lacks or found.forge_unknown
+        return f'kind = "local"             # {_comment(lacks)}'
     return 'kind = "local"             # a folder, .orchestr/forge; or "github"'
 
 

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Annotated
 
 from orchestr.settings import keys
-from orchestr.settings.forge_address import ForgeAddress
 from orchestr.settings.forge_records import ForgeSettings
 from orchestr.settings.kinds import AGENT_KINDS
 from orchestr.settings.landing_records import LandingSettings
@@ -132,7 +131,7 @@ class RepoSettings:
         keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
     ] = None
     forge_url: Annotated[
-        ForgeAddress | None,
+        keys.Address | None,
         Doc("the address of its forge; default: `forge.url`", "https://git.example.org/forge"),
     ] = None
     generated: Annotated[

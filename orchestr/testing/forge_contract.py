@@ -7,12 +7,16 @@ that people do on a forge's page. Tests of an optional Protocol are skipped for 
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +55,23 @@ def git(where: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
+@cache
+def _make_template() -> Path:
+    """An origin and a clone of it with one commit on main, copied for every world: seven programs
+    less a test."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestr-forge-contract-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    origin, clone = folder / "origin.git", folder / "clone"
+    git(folder, "init", "-q", "--bare", "-b", "main", str(origin))
+    git(folder, "clone", "-q", str(origin), str(clone))
+    git(clone, "checkout", "-q", "-B", "main")
+    (clone / "README").write_text("README of main\n")
+    git(clone, "add", "README")
+    git(clone, "commit", "-q", "-m", "README on main")
+    git(clone, "push", "-q", "origin", "main")
+    return folder
+
+
 class World(ABC):
     """A clone, its origin and the forge; ``commit`` works in the clone, ``push`` publishes."""
 
@@ -59,10 +80,12 @@ class World(ABC):
     def __init__(self, folder: Path) -> None:
         self.origin = folder / "origin.git"
         self.clone = folder / "clone"
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.origin))
-        git(folder, "clone", "-q", str(self.origin), str(self.clone))
+        made = _make_template()
+        shutil.copytree(made / "origin.git", self.origin)
+        shutil.copytree(made / "clone", self.clone)
+        config = self.clone / ".git" / "config"
+        config.write_text(config.read_text().replace(str(made / "origin.git"), str(self.origin)))
         self.repo = RepoRef("platform", self.clone)
-        self.branch("main", "README", start=None)
 
     def branch(self, name: str, file: str, *, start: str | None = "main") -> str:
         """A commit on a branch (made from ``start`` if it is new), pushed. Its id."""

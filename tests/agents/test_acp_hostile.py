@@ -154,3 +154,14 @@ def test_a_call_without_an_id_lends_no_command(capsys: pytest.CaptureFixture[str
     assert reader.learn_asked_call({"title": "fetch"}) == {"title": "fetch"}
     reader.read({"sessionUpdate": "tool_call_update", "status": "completed"})
     assert capsys.readouterr().out.count("acp_tool_result") == 1
+
+
+def test_trouble_at_the_load_keeps_the_session(stage: Stage) -> None:
+    """A session that is given up for a 503 would be paid a second time."""
+    hello = {**HELLO, "agentCapabilities": {"loadSession": True}}
+    for details in ("503 Service Unavailable", "429 Too Many Requests"):
+        error = {"code": -32603, "message": "Internal error", "data": {"details": details}}
+        played = stage.play(run=canned(hello, error), session="s-7")
+        assert not played.verdict.session_lost and details in played.verdict.reason
+    gone = {"code": -32603, "message": "Internal error", "data": {"details": "no such file"}}
+    assert stage.play(run=canned(hello, gone), session="s-7").verdict.session_lost

@@ -59,6 +59,17 @@ def test_skills_reach_the_model_where_they_are_trusted(
     assert "Be kind." in asked or "read AGENTS.md first" in asked
 
 
+@pytest.mark.parametrize("trust", [False, ["agents"]], ids=["off", "on"])
+@pytest.mark.parametrize("cli", ["claude", "opencode"])
+def test_sub_agents_reach_the_model_where_they_are_trusted(
+    house: MakeHouse, cli: str, trust: Any
+) -> None:
+    text = "---\nname: critic\ndescription: who reads it all\nmode: subagent\n---\nBe strict.\n"
+    folder = {"claude": ".claude", "opencode": ".opencode"}[cli]
+    asked = run(build(house, cli, {f"{folder}/agents/critic.md": text}, trust))
+    assert ("who reads it all" in asked) == bool(trust)
+
+
 @BOTH_WALLS
 @pytest.mark.parametrize("parents", [False, True], ids=["unknown", "parent-trusted"])
 def test_gemini_obeys_no_settings_of_a_hostile_repository(

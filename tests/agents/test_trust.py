@@ -167,5 +167,6 @@ def test_what_an_agent_cannot_is_refused_with_its_line(workspace: MakeWorkspace)
     assert f"orchestr.toml:{line}: repos.app.trust: agent cx (kind `codex`) cannot" in said
     assert "`hooks` of a repository alone" in said
     assert "repository app: agent cl obeys .claude/skills" in said
+    assert "repository app: agent cl obeys .claude/skills" in ws.run("doctor").stdout
     ws.settings(repos={"app": {"trust": ["skill"]}})
     assert "there is nothing to trust called" in both(ws.run("plan", "demo", code=2))

@@ -31,6 +31,8 @@ POINTS = {
     "press": "orchestr.forges.github:GitHubForge._press_merge_button",
     "f-open": "orchestr.forges.forgejo:ForgejoForge.open_pull_request",
     "f-press": "orchestr.forges.forgejo:ForgejoForge._press_merge_button",
+    "l-open": "orchestr.forges.gitlab:GitLabForge.open_pull_request",
+    "l-press": "orchestr.forges.gitlab:GitLabForge._press_merge_button",
     "start": "orchestr.supervisor.client:start_supervisor",
     "add": "orchestr.cell.worktree.ensure:add_worktree",
     "forget": "orchestr.cell.phases.forget:_move_aside",

@@ -28,8 +28,10 @@ KINDS = {"claude": {}, "codex": PRICES, "gemini": PRICES, "opencode": {}}
 
 def house(workspace: MakeWorkspace, plans: dict[str, tuple[str, list[Any]]], *,
           limits: dict[str, Any] | None = None, cells: dict[str, Any] | None = None,
+          own: dict[str, Any] | None = None,
           **quick: str) -> Workspace:  # fmt: skip
-    """A workspace with the scripted agents; ``plans``: cell -> agent and a step for each start."""
+    """A workspace with the scripted agents; ``plans``: cell -> agent and a step for each start,
+    ``cells``: more of these or other cells, ``own``: more agents."""
     agents: dict[str, Any] = {"default": "claude"}
     for kind, more in KINDS.items():
         agents[kind] = {"kind": kind, "program": f"bin/{kind}", **more, **QUICK, **quick}
@@ -37,10 +39,11 @@ def house(workspace: MakeWorkspace, plans: dict[str, tuple[str, list[Any]]], *,
         "kind": "command", "run": ["bin/qwen/claude"], "stream": "claude",
         "resume": ["--resume", "{session}"], **QUICK, **quick,
     }  # fmt: skip
-    made: dict[str, Any] = {
-        name: {"agent": agent, "repo": "app", **(cells or {}).get(name, {})}
-        for name, (agent, _) in plans.items()
-    }
+    agents |= own or {}
+    made: dict[str, Any] = {name: {"agent": agent, "repo": "app"}
+                            for name, (agent, _) in plans.items()}  # fmt: skip
+    for name, more in (cells or {}).items():
+        made[name] = {**made.get(name, {}), **more}
     ws = workspace(cells=made, settings={"agents": agents, "limits": {"jobs": 8, **(limits or {})}})
     place = ws.root / "trouble"
     place.mkdir()
@@ -79,6 +82,21 @@ def starts(ws: Workspace, cell: str) -> list[str]:
     return [line.split()[1] for line in lines]
 
 
+LATE = """\
+echo x > late.txt
+echo '{"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 1}}'
+"""
+
+
+def deny(cell: str) -> str:
+    """A script that speaks claude's dialect and was not let run docker."""
+    denied = {"tool_name": "Bash", "tool_use_id": "1",
+              "tool_input": {"command": "cd x && docker ps"}}  # fmt: skip
+    end = {"type": "result", "subtype": "success", "is_error": False, "session_id": "1",
+           "result": "done", "permission_denials": [denied]}  # fmt: skip
+    return f"echo x > {cell}.txt\necho '{json.dumps(end)}'\n"
+
+
 def test_every_cell_ends_done_or_with_the_true_reason(workspace: MakeWorkspace) -> None:
     plans: dict[str, tuple[str, list[Any]]] = {
         "limit": ("claude", [[2, "limit 0.5"], [1, "ok"]]),
@@ -87,20 +105,50 @@ def test_every_cell_ends_done_or_with_the_true_reason(workspace: MakeWorkspace) 
         "network": ("opencode", [[1, "lost"], [0, "lost"], [2, "ok"]]),
         "refused": ("qwen", [[0, "refused"]]),
         "budget": ("claude", [[0, "on"]]),
-        "flaky": ("sh", []),
+        "gone": ("gone", [[0, "503"]]),
     }
-    ws = house(workspace, plans, limits={"attempt_tokens": 9000},
-               cells={"flaky": {"retry": 1}, "refused": {"retry": 2}})  # fmt: skip
+    cells = {
+        "refused": {"retry": 2},
+        "flaky": {"agent": "sh", "repo": "app", "retry": 1},
+        "denied": {"agent": "denied", "repo": "app"},
+        "late": {"agent": "late", "repo": "app"},
+        "droppings": {"agent": "sh", "repo": "app"},
+        "committed": {"agent": "sh", "repo": "app"},
+    }
+    own = {"denied": {"kind": "command", "run": ["sh", "denied.sh"], "stream": "claude"},
+           "late": {"kind": "command", "run": ["sh", "late.sh"], "stream": "codex", **PRICES},
+           "gone": {"kind": "codex", "program": "bin/codex", "provider": "gone", **PRICES,
+                    **QUICK, "retry_for": "500ms"}}  # fmt: skip
+    ws = house(workspace, plans, limits={"attempt_tokens": 9000, "attempt_usd": 1.0},
+               cells=cells, own=own)  # fmt: skip
+    (ws.root / "late.sh").write_text(LATE)
+    (ws.root / "denied.sh").write_text(deny("denied"))
     ws.script("flaky", 'if test "$ORCHESTR_ATTEMPT" = 1; then echo no; exit 3; fi; date > f.txt')
-    ws.run("run", "demo", "--yes", code=1, env=env(ws))
+    ws.script("droppings", "echo prompt > .aider.chat.history.md; mkdir .aider.tags.cache.v4; "
+              "echo x > .aider.tags.cache.v4/cache.db")  # fmt: skip
+    ws.script("committed", "echo prompt > .aider.chat.history.md; "
+              "git add -f .aider.chat.history.md; "
+              "git -c user.name=a -c user.email=a@b commit -qm aider")  # fmt: skip
+    # What is known late is said before.
+    late = "agent late tells its cost at the end"
+    said = ws.run("run", "demo", "--yes", code=1, env=env(ws)).stderr
+    assert f"{late}: a budget ends what would start after it" in said
+    assert late in ws.run("doctor", "demo", env=env(ws)).stdout
 
     cells = ws.status()
     assert {name: cell["state"] for name, cell in cells.items()} == {
-        **dict.fromkeys(("limit", "quota", "storm", "network", "flaky"), "done"),
-        **dict.fromkeys(("refused", "budget"), "failed"),
+        **dict.fromkeys(("limit", "quota", "storm", "network", "flaky", "denied", "late"), "done"),
+        **dict.fromkeys(("refused", "budget", "gone", "droppings", "committed"), "failed"),
     }  # fmt: skip
     assert "401 Unauthorized" in cells["refused"]["reason"]
     assert "the budget of attempt 1 is reached" in cells["budget"]["reason"]
+    assert "503 Service Unavailable" in cells["gone"]["reason"]
+    assert "did not recover in 0.5 s" in cells["gone"]["reason"]
+    assert len(starts(ws, "gone")) > 1
+    # Files of an agent alone are no work.
+    assert "nothing was changed" in cells["droppings"]["reason"]
+    assert ("nothing was changed but files of the agent's own: .aider.chat.history.md"
+            in cells["committed"]["reason"])  # fmt: skip
     # No session is paid twice: each has one, which goes on.
     assert starts(ws, "limit") == ["new", "resumed"]
     assert starts(ws, "quota") == ["new", "resumed"]
@@ -108,7 +156,7 @@ def test_every_cell_ends_done_or_with_the_true_reason(workspace: MakeWorkspace) 
     assert starts(ws, "network") == ["new", "resumed", "resumed"]
     assert starts(ws, "refused") == ["new"]
     opened = Counter(event["cell"] for event in ws.journal(kind="attempt.opened"))
-    assert opened == {**dict.fromkeys(plans, 1), "flaky": 2}
+    assert opened == {**dict.fromkeys(cells, 1), "flaky": 2}
     # The sums are those that the servers counted, those of turns that failed and of the budget too.
     for name, number in counted(ws).items():
         assert cells[name]["tokens"] == {
@@ -120,82 +168,38 @@ def test_every_cell_ends_done_or_with_the_true_reason(workspace: MakeWorkspace) 
     assert cells["quota"]["cost_usd"] == pytest.approx(3 * PRICED)
     why = [e["data"].get("reason", "") for e in ws.journal(kind="attempt.limited")]
     assert any("openai in trouble: API Error: 503" in one for one in why)
+    # What it was not let run is shown with the line that allows it.
+    warned = [e["data"]["reason"] for e in ws.journal(kind="cell.warned") if e["cell"] == "denied"]
+    assert len(warned) == 1
+    assert "was not let run docker; to allow that: tools = [" in warned[0]
+    assert '"docker"] in [repos.app] of orchestr.toml' in warned[0]
 
 
-def test_trouble_that_does_not_end_fails_with_its_reason(workspace: MakeWorkspace) -> None:
-    ws = house(workspace, {"a": ("codex", [[0, "503"]])}, retry_for="500ms")
-    ws.run("run", "demo", "--yes", code=1, env=env(ws))
-    reason = ws.status()["a"]["reason"]
-    assert "503 Service Unavailable" in reason
-    assert "did not recover in 0.5 s" in reason
-    assert len(starts(ws, "a")) > 1
-
-
-def test_a_killed_run_goes_on_with_the_session_in_trouble(workspace: MakeWorkspace) -> None:
-    ws = house(workspace, {"a": ("codex", [[1, "503"], [1, "ok"]])},
-               retry_after="1h", retry_max="1h", retry_for="2h")  # fmt: skip
+def test_killed_and_stopped_sessions_go_on(workspace: MakeWorkspace) -> None:
+    """SIGKILL while one waits for its provider and one works; Ctrl-C when that was adopted."""
+    plans: dict[str, tuple[str, list[Any]]] = {
+        "waits": ("codex", [[1, "503"], [1, "ok"]]),
+        "works": ("opencode", [[0, "on"], [1, "ok"]]),
+    }
+    ws = house(workspace, plans, retry_after="1h", retry_max="1h", retry_for="2h")
     child = ws.spawn("run", "demo", "--yes", env=env(ws))
-    aside = ws.cell_dir("a") / "attempts" / "1" / "exit.1.json"
-    wait_until(aside.exists, child)
+    aside = ws.cell_dir("waits") / "attempts" / "1" / "exit.1.json"
+    wait_until(lambda: aside.exists() and counted(ws)["works"] >= 2, child)
     child.kill()
     child.wait()
     (ws.root / ".orchestr" / "locks" / "pause-openai.json").unlink()
-    ws.run("run", "demo", "--yes", code=0, env=env(ws))
-    assert starts(ws, "a") == ["new", "resumed"]
-    assert ws.status()["a"]["tokens"]["input"] == 2 * INPUT
 
-
-def test_a_stopped_agent_goes_on_with_its_session(workspace: MakeWorkspace) -> None:
-    ws = house(workspace, {"a": ("opencode", [[0, "on"], [1, "ok"]])})
     child = ws.spawn("run", "demo", "--yes", env=env(ws))
-    wait_until(lambda: counted(ws)["a"] >= 2, child)
+    wait_until(lambda: ws.states()["waits"] == "done", child)
     child.send_signal(signal.SIGINT)
     assert child.wait() == 130, child.said()
-    assert ws.states() == {"a": "aborted"}
+    assert ws.states() == {"waits": "done", "works": "aborted"}
     ws.run("run", "demo", "--yes", code=0, env=env(ws))
-    assert starts(ws, "a") == ["new", "resumed"]
-    assert [e["attempt"] for e in ws.journal(kind="attempt.opened")] == [1]
-    assert ws.status()["a"]["tokens"]["input"] == counted(ws)["a"] * INPUT
-
-
-def test_what_is_known_late_is_said_before_the_run(workspace: MakeWorkspace) -> None:
-    agents = {"late": {"kind": "command", "run": ["sh", "agent.sh"], "stream": "codex",
-                       "paid": False, **PRICES}}  # fmt: skip
-    ws = workspace(cells={"a": {"agent": "late"}},
-                   settings={"agents": agents, "limits": {"attempt_usd": 1.0}})  # fmt: skip
-    said = ws.run("plan", "demo").stderr
-    assert "agent late tells its cost at the end: a budget ends what would start after it" in said
-    assert "agent late tells its cost at the end" in ws.run("doctor", "demo").stdout
-
-
-def test_refused_commands_are_shown_with_the_line_that_allows_them(
-    workspace: MakeWorkspace,
-) -> None:
-    denied = {"tool_name": "Bash", "tool_use_id": "1",
-              "tool_input": {"command": "cd x && docker ps"}}  # fmt: skip
-    end = {"type": "result", "subtype": "success", "is_error": False, "session_id": "1",
-           "result": "done", "permission_denials": [denied]}  # fmt: skip
-    agents = {"claude": {"kind": "command", "run": ["sh", "agent.sh"], "stream": "claude"}}
-    ws = workspace(cells={"a": {"agent": "claude"}}, settings={"agents": agents})
-    (ws.root / "agent.sh").write_text(f"echo x > a.txt\necho '{json.dumps(end)}'\n")
-    ws.run("run", "demo", code=0)
-    (warning,) = ws.journal(kind="cell.warned")
-    reason = warning["data"]["reason"]
-    assert "was not let run docker; to allow that: tools = [" in reason
-    assert '"docker"] in [repos.app] of orchestr.toml' in reason
-
-
-def test_files_of_an_agent_alone_are_no_work(workspace: MakeWorkspace) -> None:
-    ws = workspace(cells={"a": {}})
-    ws.script("a", "echo prompt > .aider.chat.history.md; mkdir .aider.tags.cache.v4; "
-              "echo x > .aider.tags.cache.v4/cache.db")  # fmt: skip
-    ws.run("run", "demo", code=1)
-    assert "nothing was changed" in ws.status()["a"]["reason"]
-    ws.script("a", "echo prompt > .aider.chat.history.md; git add -f .aider.chat.history.md; "
-              "git -c user.name=a -c user.email=a@b commit -qm aider")  # fmt: skip
-    ws.run("run", "demo", code=1)
-    reason = ws.status()["a"]["reason"]
-    assert "nothing was changed but files of the agent's own: .aider.chat.history.md" in reason
+    cells = ws.status()
+    for name in plans:
+        assert starts(ws, name) == ["new", "resumed"]
+        assert cells[name]["tokens"]["input"] == counted(ws)[name] * INPUT
+    assert [e["attempt"] for e in ws.journal(kind="attempt.opened")] == [1, 1]
 
 
 def wait_until(ready: Any, child: Any) -> None:

@@ -178,3 +178,11 @@ def test_a_forge_of_another_package_keeps_the_contract_and_serves_a_run(
     assert "the pull requests are in .orchestr/box/pulls.json" in said
     (pull,) = json.loads((ws.root / ".orchestr/box/pulls.json").read_text())["app"]
     assert (pull["url"], pull["state"]) == ("box://app/1", "open")
+
+    # Half of an optional part is none of it, and `doctor` says so.
+    module = installed / "orchestr_box.py"
+    half = "    def is_queued(self, repo: Any, number: int) -> bool:\n        return False\n\n"
+    cut = "    def explain_unusable"
+    module.write_text(module.read_text().replace(cut, half + cut))
+    told = both(ws.run("doctor"))
+    assert "it lacks merge: enqueue_pull_request, merge: land_pull_request" in told

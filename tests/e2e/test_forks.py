@@ -95,36 +95,36 @@ def test_a_remote_of_another_name(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(GH is None, reason=NO_GH)
-def test_a_base_that_a_person_chose_at_the_forge_stays(tmp_path: Path) -> None:
-    house = GitHubHouse.at_github(tmp_path / "w", {"low": {}}, repos=("app",))
-    house.run("run", FEATURE, code=0)
-    git(house.repos / "app.git", "branch", "release", "main")
-    house.github.change(1, base="release")
-    house.run("run", "--force", FEATURE, code=0)
-    assert house.github.pull(1)["base"] == "release"
-    refused = house.run("land", FEATURE, "--yes", code=1)
-    assert "its pull request is for release, which a person chose" in refused.stdout
-    assert house.github.pull(1)["base"] == "release"
-    house.github.change(1, base="main")  # and back again
-    house.run("run", "--force", FEATURE, code=0)
-    house.github.fail(401, 9)
-    said = house.run("run", "--force", FEATURE, code=1)
-    assert f"gh auth login --hostname {HOST}" in said.stderr  # the forge's own hint
-    house.end()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(GH is None, reason=NO_GH)
-def test_what_a_person_squashed_below_is_not_shown_twice(tmp_path: Path) -> None:
+def test_what_a_person_does_to_pull_requests_stays(tmp_path: Path) -> None:
     house = GitHubHouse.at_github(tmp_path / "w", STACK, repos=("app",))
     house.run("run", FEATURE, code=0)
     low = next(p for p in house.prs().values() if p["head"].endswith("low"))
     high = next(p for p in house.prs().values() if p["head"].endswith("high"))
+    bare = house.repos / "app.git"
+
+    # A base that a person chose stays.
+    git(bare, "branch", "release", "main")
+    house.github.change(low["number"], base="release")
+    house.run("run", "--force", f"{FEATURE}:low", code=0)
+    assert house.github.pull(low["number"])["base"] == "release"
+    refused = house.run("land", FEATURE, "--yes", code=1)
+    assert "its pull request is for release, which a person chose" in refused.stdout
+    assert house.github.pull(low["number"])["base"] == "release"
+    house.github.change(low["number"], base="main")  # and back again
+    house.run("run", "--force", f"{FEATURE}:low", code=0)
+    assert house.github.pull(low["number"])["base"] == "main"
+    house.github.fail(401, 9)
+    said = house.run("run", "--force", f"{FEATURE}:low", code=1)
+    assert f"gh auth login --hostname {HOST}" in said.stderr  # the forge's own hint
+    house.github.faults.clear()
+    house.run("run", FEATURE, code=0)
+
+    # What was squashed below is not shown twice.
     house.github.merge("o/app", low["number"], {"merge_method": "squash"})
     killed = house.crash("journal:after#land.update", "run", FEATURE)
     assert killed.returncode == -9  # the merge is announced, and the branch still where it was
     house.run("run", FEATURE, code=0)
-    bare, book = house.repos / "app.git", house.book()
+    book = house.book()
     assert house.github.pull(high["number"])["base"] == "main"
     shown = git(bare, "diff", "--name-only", f"main...{high['head']}").split()
     assert shown == ["high.txt"]

@@ -101,27 +101,18 @@ def test_a_single_remote_of_another_name_is_found(src: Path) -> None:
     assert 'remote = "fork"\nupstream = "theirs"\n' in repo_table(entry)
 
 
-def test_the_forge_is_that_of_the_remotes(src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORGEJO_TOKEN", "t")
+def test_a_host_of_no_known_kind_is_named(src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(src))
-    for name in ("FORGEJO_URL", "GITEA_URL", "GITEA_SERVER_URL", "XDG_CONFIG_HOME", "GITLAB_TOKEN"):
+    for name in ("FORGEJO_URL", "GITEA_URL", "GITEA_SERVER_URL", "GITLAB_HOST", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     git(src / "alpha", "remote", "set-url", "origin", "https://git.corp.example/o/alpha.git")
     found = survey_folder(src / "ws").found
-    assert (found.forge, found.forge_meant) == ("", "")
-    assert "git.corp.example is not known: docs/forges.md" in found.forge_why_not
-    git(src / "alpha", "remote", "set-url", "origin", "https://codeberg.org/o/alpha.git")
-    git(src / "beta", "remote", "set-url", "origin", "git@gitlab.com:g/beta.git")
+    assert found.forge_unknown == "what is at git.corp.example? see docs/forges.md"
+    assert "forge: the folder .orchestr/forge (what is at git.corp.example?" in init(src, "ws")
+    monkeypatch.setenv("GITEA_URL", "https://git.corp.example")
+    monkeypatch.setenv("GITEA_TOKEN", "t")
     found = survey_folder(src / "ws").found
-    assert (found.forge, found.forge_meant, found.forge_why_not) == ("forgejo", "forgejo", "")
-    alpha, beta = ({repo.name: repo for repo in found.repos}[name] for name in ("alpha", "beta"))
-    assert (alpha.forge, alpha.unpublished, beta.forge) == ("", "", "gitlab")
-    assert '# forge = "gitlab"  # ' in repo_table(beta)
-    monkeypatch.delenv("FORGEJO_TOKEN")
-    git(src / "beta", "remote", "remove", "origin")
-    found = survey_folder(src / "ws").found
-    assert (found.forge, found.forge_meant) == ("", "forgejo")
-    assert "no login for codeberg.org" in found.forge_why_not
+    assert (found.forge, found.forge_unknown) == ("gitea", "")
 
 
 @pytest.mark.slow
@@ -230,3 +221,29 @@ def test_an_empty_git_folder_above_is_no_repository(src: Path) -> None:
     """Sandboxes of agents leave one behind in a shared folder."""
     (src.parent / ".git").mkdir()
     assert "repository beta at ../beta" in init(src, "ws")
+
+
+def test_the_forge_is_that_of_the_remotes(src: Path) -> None:
+    """Two at a GitLab of one's own that glab has a login for, one at GitHub without a login."""
+    for name, url in (
+        ("alpha", "git@git.corp.example:team/sub/alpha.git"),
+        ("beta", "https://git.corp.example/team/beta.git"),
+    ):
+        git(src / name, "remote", "set-url", "origin", url)
+    make_clone(src, "gamma", {})
+    git(src / "gamma", "remote", "set-url", "origin", "https://github.com/o/gamma.git")
+    config = src / "glab" / "config.yml"
+    config.parent.mkdir()
+    env = {"GLAB_CONFIG_DIR": str(config.parent), "GH_CONFIG_DIR": str(src / "gh"), "GH_TOKEN": ""}
+    assert "forge: the folder .orchestr/forge" in init(src, "none", **env)
+    assert settings_of(src / "none")["forge"]["kind"] == "local"
+
+    config.write_text("hosts:\n  git.corp.example:\n    token: glpat-fakeFakeFake0123\n")
+    said = init(src, "ws", **env)
+    assert "forge: GitLab, GitHub" in said
+    assert "glpat-" not in said
+    settings = settings_of(src / "ws")
+    assert settings["forge"]["kind"] == "gitlab"
+    assert {name: repo.get("forge") for name, repo in settings["repos"].items()} == {
+        "alpha": None, "beta": None, "gamma": "github",
+    }  # fmt: skip

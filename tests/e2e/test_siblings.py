@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestr.cell.pull_request.siblings import select_trusted
+from orchestr.forges.depends_on import parse_address
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
 from tests.e2e.workspace import Workspace, both
@@ -169,3 +171,21 @@ def test_what_siblings_cannot_read_is_said(tmp_path: Path, words: list[str], tol
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 2 and told in done.stderr, both(done)
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "is_ours"),
+    [
+        ("https://x.org/git/lab", "https://x.org/git/lab/Team/sub/a/-/merge_requests/1", True),
+        ("https://x.org/git/lab/", "https://x.org/git/lab/team2/a/-/merge_requests/1", False),
+        ("https://x.org/git/lab", "https://x.org/team/a/-/merge_requests/1", False),
+        ("https://x.org:8443", "https://x.org:8443/team/a/-/merge_requests/1", True),
+        ("https://x.org", "https://x.org:8443/team/a/-/merge_requests/1", False),
+    ],
+)
+def test_whose_ci_it_is_at_a_gitlab_below_a_path(server: str, url: str, is_ours: bool) -> None:
+    address = parse_address(url)
+    assert address is not None
+    env = {"GITLAB_CI": "true", "CI_PROJECT_PATH": "team/sub/web", "CI_SERVER_URL": server}
+    kept, strangers = select_trusted([address], env)
+    assert (bool(kept), bool(strangers)) == (is_ours, not is_ours)

@@ -12,36 +12,11 @@ from orchestr.forges.base import ForeignAddress
 from orchestr.forges.forgejo import ForgejoForge
 from orchestr.forges.forgejo_api import ForgejoApi
 from orchestr.forges.forgejo_remote import RepoPath
-from orchestr.forges.gitlab_api import GitLabApi
-from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.repo_refs import find_forge_url, make_repo_ref
 from orchestr.forges.routed import RoutedForge
 from orchestr.forges.usual_hosts import guess_forge_kind, read_forge_host
-from orchestr.settings.forge_address import parse_forge_address
 from orchestr.settings.loader import load_settings
-from orchestr.spec.field_types import BadValue
 from tests.conftest import git
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ("https://Git.Example.org/Forge/", "https://git.example.org/Forge"),
-        ("https://git.example.org:443", "https://git.example.org"),
-        ("http://git.lan:3000//", "http://git.lan:3000"),
-        ("https://[::1]:8443/x", "https://[::1]:8443/x"),
-        *((bad, None) for bad in (
-            "git.example.org", "ssh://git@x.org", "https://", "https://t@x.org", "https://x.org:99999",
-            "https://x.org/?a=b", "https://x.org/#a", "https://x.org/a b", "https://x\x1b.org", 7,
-        )),
-    ],
-)  # fmt: skip
-def test_an_address_has_one_form(given: object, kept: str | None) -> None:
-    if kept is None:
-        with pytest.raises(BadValue):
-            parse_forge_address(given)
-    else:
-        assert parse_forge_address(given) == kept
 
 
 def clone(folder: Path, name: str, url: str) -> None:
@@ -99,24 +74,15 @@ def test_an_issue_of_another_host_is_not_read_at_ours(monkeypatch: pytest.Monkey
 
 def test_a_remote_does_not_make_a_token_go_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
-    monkeypatch.setenv("GLAB_CONFIG_DIR", "/nowhere")
-    for name in ("FORGEJO_TOKEN", "GITLAB_TOKEN"):
-        monkeypatch.setenv(name, "t")
-    plain, tls = "http://git.lan", "https://git.lan"
+    monkeypatch.setenv("FORGEJO_TOKEN", "t")
+    plain, tls = RepoPath("http://git.lan", "o", "n"), RepoPath("https://git.lan", "o", "n")
     for named in ("https://git.lan", "git.lan"):
         monkeypatch.setenv("FORGEJO_URL", named)
-        monkeypatch.setenv("GITLAB_HOST", named)
-        tea, lab = ForgejoApi("forgejo"), GitLabApi()
-        assert tea.find_login(RepoPath(plain, "o", "n")) is None
-        assert lab.find_login(ProjectPath(plain, "o/n")) is None
-        assert tea.find_login(RepoPath(tls, "o", "n")) is not None
-        assert lab.find_login(ProjectPath(tls, "o/n")) is not None
-        assert "FORGEJO_URL=http://git.lan" in tea.explain_login(RepoPath(plain, "o", "n"))
-        assert "GITLAB_HOST=http://git.lan" in lab.explain_login(ProjectPath(plain, "o/n"))
-    monkeypatch.setenv("FORGEJO_URL", plain)
-    monkeypatch.setenv("GITLAB_HOST", plain)
-    assert ForgejoApi("forgejo").find_login(RepoPath(plain, "o", "n")) is not None
-    assert GitLabApi().find_login(ProjectPath(plain, "o/n")) is not None
+        assert ForgejoApi("forgejo").find_login(plain) is None
+        assert ForgejoApi("forgejo").find_login(tls) is not None
+        assert "FORGEJO_URL=http://git.lan" in ForgejoApi("forgejo").explain_login(plain)
+    monkeypatch.setenv("FORGEJO_URL", plain.root)
+    assert ForgejoApi("forgejo").find_login(plain) is not None
 
 
 def test_the_kind_of_a_host_is_known_or_said_by_the_user(tmp_path: Path) -> None:

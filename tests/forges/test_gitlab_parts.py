@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.gitlab_login import find_login, find_token_host
+from orchestr.forges.gitlab_login import VARIABLES, find_login, find_token_host
 from orchestr.forges.gitlab_query import guard_commands, strip_draft, unguard_commands, write_title
 from orchestr.forges.gitlab_remote import parse_project_url
+from orchestr.git.stated import FORGE_TOKENS
 from orchestr.process.redaction import filter_env
 
 
@@ -115,3 +116,36 @@ def test_titles() -> None:
     assert strip_draft("Draft: [draft] (Draft) a") == "a"
     assert write_title("Draft: a", draft=True) == "Draft: a"
     assert write_title("draft:a", draft=False) == "a"
+
+
+@pytest.mark.parametrize(
+    ("url", "root", "wanted"),
+    [
+        # the address of one GitLab is not that of another
+        ("https://gitlab.com/o/app.git", "https://x.org/gitlab", "https://gitlab.com/o/app"),
+        ("git@gitlab.com:o/app.git", "https://x.org", "https://gitlab.com/o/app"),
+        ("https://y.org/o/app.git", "https://x.org", "https://y.org/o/app"),
+        ("https://X.org:8443/o/app.git", "https://x.org", "https://x.org/o/app"),
+        # what is no GitLab is none
+        ("https://github.com/o/app.git", None, None),
+        ("git@github.com:o/app.git", "https://x.org", None),
+        # nobody reads a token on the way
+        ("http://gitlab.com/o/app.git", None, "https://gitlab.com/o/app"),
+        ("http://x.org/o/app.git", "http://x.org", "http://x.org/o/app"),
+    ],
+)
+def test_each_remote_is_at_its_own_gitlab(url: str, root: str | None, wanted: str | None) -> None:
+    test_the_project_of_a_remote(url, root, wanted)
+
+
+@pytest.mark.parametrize(
+    "host", ["HTTPS://Git.Example.org:443/x", "git.example.org", "https://me@git.example.org/"]
+)
+def test_a_host_is_the_same_however_it_is_written(host: str) -> None:
+    env = {"GITLAB_HOST": host, "GITLAB_TOKEN": "glpat-envEnvEnvEnvEnv0", "HOME": "/nowhere"}
+    assert find_token_host(None, env) == "git.example.org"
+    assert find_login("git.example.org", None, env) is not None
+
+
+def test_no_hook_of_a_repository_gets_a_token() -> None:
+    assert set(VARIABLES) <= set(FORGE_TOKENS)

@@ -101,7 +101,7 @@ def test_each_repository_is_asked_about_at_its_forge(mixed: Mixed) -> None:
 def test_what_one_of_them_cannot_is_there_for_none(tmp_path: Path, gitlab: GitLab) -> None:
     world = GitLabWorld(tmp_path, gitlab)
     forge = route_forges(LocalForge(tmp_path / "forge"), {"platform": world.forge})
-    assert list_capabilities(forge) == ("close", "list", "follow", "dress", "protect")
+    assert list_capabilities(forge) == ("close", "list", "issues", "follow", "dress", "protect")
     assert not hasattr(forge, "mark_merged")
     world.branch("one", "a")
     forge.open_pull_request(world.repo, head="one", base="main", title="t", body="", draft=True)

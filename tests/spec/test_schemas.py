@@ -57,7 +57,7 @@ def test_the_schema_of_the_settings_has_their_keys_and_good_examples() -> None:
     assert set(sections) == set(KEYS)
     for section, declared in KEYS.items():
         table = sections[section]
-        of_names = section in ("repos", "agents", "phases")
+        of_names = section in ("repos", "agents", "mcp", "phases")
         table = table["additionalProperties"] if of_names else table
         assert set(table["properties"]) == set(declared)
         for name, key in declared.items():

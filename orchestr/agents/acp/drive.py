@@ -34,6 +34,7 @@ from orchestr.agents.acp.failures import (
     AcpFailure,
     describe_request_error,
     explain_login,
+    explain_unloaded,
     find_key_method,
     is_login_wanted,
 )
@@ -176,7 +177,7 @@ class AcpTalk:
         except RequestError as error:
             if is_login_wanted(error):
                 raise
-            raise AcpFailure(f"session not found: {describe_request_error(error)}") from error
+            raise AcpFailure(explain_unloaded(error)) from error
         finally:
             self._updates.quiet = False
         self._session = wanted

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from orchestr.agents.trouble import Trouble, find_trouble
+
 AUTH_REQUIRED = -32000
 _KEY = "api-key"
 STOP_REASONS = {
@@ -44,6 +46,14 @@ def describe_request_error(error: _Error) -> str:
                       if data.get(key)), data)  # fmt: skip
         data = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
     return f"{text}: {data}" if data and str(data) not in text else text
+
+
+def explain_unloaded(error: _Error) -> str:
+    """Why a session is not resumed. It is lost, and a new one begun, unless the words are those of
+    a limit, a refused key or trouble on the way: what it has taken would be paid again."""
+    words = describe_request_error(error)
+    lost = find_trouble(words) is Trouble.OTHER
+    return f"session not found: {words}" if lost else f"it cannot load its session: {words}"
 
 
 def is_login_wanted(error: _Error) -> bool:

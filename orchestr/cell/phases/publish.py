@@ -19,7 +19,11 @@ from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.inputs import phase_digest
 from orchestr.cell.phases.push_head import push_head
 from orchestr.cell.phases.run_phase import PhaseResult
-from orchestr.cell.pull_request.chosen_base import ChosenBase, apply_chosen_base
+from orchestr.cell.pull_request.chosen_base import (
+    ChosenBase,
+    apply_chosen_base,
+    is_choice_withdrawn,
+)
 from orchestr.cell.pull_request.claim import is_foreign, refuse_foreign_pr
 from orchestr.cell.pull_request.dress import dress_pull_request
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
@@ -323,6 +327,8 @@ def is_base_of_person(ctx: CellContext, there: str) -> bool:
     of_cells = {cell.branch for cell in ctx.run.feature.cells}  # as it was before one landed
     if there == wanted or there in of_cells:
         return False
+    if is_choice_withdrawn(ctx.dir, there):
+        return True
     known = PublishRecord.read(ctx.dir)
     if known is not None and known.base:
         return known.base == wanted or there not in {known.base, *_pr_bases(ctx)}
@@ -335,7 +341,7 @@ def keep_chosen_base(ctx: CellContext, there: str, wanted: str) -> str:
     """The base that an open pull request is to have: a person's choice is kept, also for later."""
     if not is_base_of_person(ctx, there):
         return wanted
-    ChosenBase(there, pr_base(ctx)).write(ctx.dir)
+    ChosenBase(there, pr_base(ctx), is_seen=True).write(ctx.dir)
     text = f"its pull request was put onto {there} by a person, and stays there"
     ctx.emit(EventKind.CELL_WARNED, phase=Phase.PUBLISH, reason=text)
     return there

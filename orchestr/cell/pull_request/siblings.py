@@ -59,12 +59,11 @@ def select_trusted(
     if environ.get("GITLAB_CI") and environ.get("CI_PROJECT_PATH"):
         project, server = environ["CI_PROJECT_PATH"], environ.get("CI_SERVER_URL", "")
     owner, slash, _ = project.partition("/")
-    server = server.partition("://")[2]
+    ours = f"{server.partition('://')[2].rstrip('/')}/{owner}/".lower()
     kept: list[PullRequestAddress] = []
     strangers: list[str] = []
     for address in addresses:
-        theirs = address.repository.partition("/")[0]
-        same = (theirs.lower(), address.host) == (owner.lower(), server.lower().rstrip("/"))
+        same = f"{address.host}/{address.repository}".lower().startswith(ours)
         if slash and not same:
             strangers.append(address.url)
         else:

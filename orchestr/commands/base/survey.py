@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ from pathlib import Path
 from orchestr.agents.catalogue import list_suggested
 from orchestr.checks.detect import CheckProposal, detect_checks, proposal_as_toml
 from orchestr.checks.missing_program import list_first_programs
+from orchestr.commands.base.survey_forges import FoundForges, find_forges
 from orchestr.errors import OrchestrError
-from orchestr.forges.base import Forge, RepoRef
+from orchestr.forges.github_remote import parse_remote_url
 from orchestr.forges.local_origin import local_path
-from orchestr.forges.usual_hosts import guess_forge_kind, read_forge_host
 from orchestr.git.push_place import is_same_repository
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO_REMOTE
@@ -34,7 +34,7 @@ MOST = (
     8  # repositories in new settings; a spec may name the others beside the workspace all the same
 )
 _ENTRIES = 2000  # of a folder that are looked at
-_GITHUB = "github"
+_GITHUB = "github.com"
 # What a check needs in its checkout that a new worktree does not have.
 _BROUGHT = {"pytest": (".venv", "venv"), "npm": ("node_modules",), "pnpm": ("node_modules",),
             "yarn": ("node_modules",)}  # fmt: skip
@@ -77,24 +77,23 @@ def survey_folder(folder: Path) -> Survey:
         except (BadValue, OrchestrError, OSError) as error:
             passed.append(f"{path}: {error}")
     chosen = dict(list(clones.items())[:MOST])
-    forges = _find_forges(chosen)
+    forges = find_forges({n: (c.path, c.remote, c.url) for n, c in chosen.items()})
     repos = tuple(
         RepoEntry(
             name,
             _write_path(clone.path, folder),
             tuple(_make_check(proposal, clone.path) for proposal in detect_checks(clone.path)),
-            "" if forges.opens_at(name) else _explain_unpublished(clone),
+            "" if forges.is_usable(name) else _explain_unpublished(clone),
             clone.remote if clone.remote != ORIGIN else "",
-            _find_upstream(clone) if forges.opens_at(name) else "",
-            forges.kinds[name] if forges.kinds[name] != forges.meant else "",
-            forges.why_not.get(forges.kinds[name], ""),
+            _find_upstream(clone) if forges.is_usable(name) and _is_at_github(clone.url) else "",
+            _name_other_forge(forges, name),
         )
         for name, clone in chosen.items()
     )
     agents = [known for known in list_suggested() if shutil.which(known.program)]
     found = Surroundings(
-        repos, tuple(known.name for known in agents), forges.main, forges.meant,
-        forges.explain_main(),
+        repos, tuple(known.name for known in agents), forges.kind, forges.explain(),
+        forges.explain_unknown(),
         {known.name: known.run for known in agents if known.kind == "acp"},
     )  # fmt: skip
     return Survey(found, tuple(passed), len(clones) - len(chosen))
@@ -137,73 +136,24 @@ def _read_address(repo: Repo, remote: str) -> str:
 
 
 def _find_upstream(clone: _Clone) -> str:
-    """The remote `upstream` of a clone whose own remote is another repository at the same host: by
-    custom it is what the own one was forked from. Empty without one."""
+    """The remote `upstream` of a clone whose own remote is another repository at GitHub: by custom
+    it is what the own one was forked from. Empty without one."""
     url = _read_address(clone.repo, "upstream") if clone.remote != "upstream" else ""
-    if not url or read_forge_host(url) != read_forge_host(clone.url):
+    if not _is_at_github(url) or is_same_repository(url, clone.url, clone.path):
         return ""
-    return "" if is_same_repository(url, clone.url, clone.path) else "upstream"
+    return "upstream"
 
 
-@dataclass(frozen=True, slots=True)
-class _Forges:
-    """``kinds``: of each repository's name the kind of its forge, empty where it is not known;
-    ``why_not``: of each kind why no pull request can be opened there now; ``unknown``: a host of
-    which the kind is not known, empty without one."""
-
-    kinds: Mapping[str, str]
-    why_not: Mapping[str, str]
-    unknown: str
-
-    @property
-    def meant(self) -> str:
-        """The kind of the workspace: one that can be used before others, GitHub before others."""
-        known = {kind for kind in self.kinds.values() if kind}
-        order = sorted(known, key=lambda kind: (kind in self.why_not, kind != _GITHUB, kind))
-        return order[0] if order else ""
-
-    @property
-    def main(self) -> str:
-        """The same, where it can be used."""
-        return "" if self.meant in self.why_not else self.meant
-
-    def opens_at(self, name: str) -> bool:
-        """Whether a repository's pull requests can be opened."""
-        return bool(self.kinds[name]) and self.kinds[name] not in self.why_not
-
-    def explain_main(self) -> str:
-        """Why pull requests are in a folder; empty where they are not, or no remote asks for it."""
-        if self.meant or not self.unknown:
-            return self.why_not.get(self.meant, "")
-        return f"which kind of forge is at {self.unknown} is not known: docs/forges.md"
+def _is_at_github(url: str) -> bool:
+    slug = parse_remote_url(url) if url else None
+    return slug is not None and slug.host == _GITHUB
 
 
-def _find_forges(clones: Mapping[str, _Clone]) -> _Forges:
-    hosts = {name: read_forge_host(clone.url) for name, clone in clones.items()}
-    kinds = {name: guess_forge_kind(host, os.environ) for name, host in hosts.items()}
-    why_not = {}
-    for kind in dict.fromkeys(filter(None, kinds.values())):
-        refs = [RepoRef(n, c.path, c.remote) for n, c in clones.items() if kinds[n] == kind]
-        why = _make_forge(kind).explain_unusable(refs)
-        if why:
-            why_not[kind] = why
-    unknown = next((host for name, host in hosts.items() if host and not kinds[name]), "")
-    return _Forges(kinds, why_not, unknown)
-
-
-def _make_forge(kind: str) -> Forge:
-    """A forge with the usual settings."""
-    if kind == _GITHUB:
-        from orchestr.forges.github import GitHubForge
-
-        return GitHubForge("gh")
-    if kind == "gitlab":
-        from orchestr.forges.gitlab import GitLabForge
-
-        return GitLabForge()
-    from orchestr.forges.forgejo import ForgejoForge
-
-    return ForgejoForge(kind=kind)
+def _name_other_forge(forges: FoundForges, name: str) -> str:
+    """The forge of a repository where it is not that of the workspace. One that cannot be used now
+    is named, too, beside another: its pull requests are not to be looked for there."""
+    kind = forges.of_repo.get(name, "")
+    return kind if forges.kind and kind != forges.kind else ""
 
 
 def _explain_unpublished(clone: _Clone) -> str:

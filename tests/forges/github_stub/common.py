@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,11 +51,56 @@ class Fault:
 
 
 def git(bare: Path, *args: str) -> str:
-    """git in an origin, "" when it fails."""
+    """git in an origin, "" when it fails. What commits alone decide is asked once: a stub looks at
+    its branches at every request."""
+    key = (str(bare), *args)
+    if key in _decided:
+        return _decided[key]
     done = subprocess.run(
         ["git", "-C", str(bare), *args], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    said = done.stdout.strip() if done.returncode == 0 else ""
+    words = [word for word in args[1:] if not word.startswith("-")]
+    is_decided = args[0] in _OF_COMMITS and all(_COMMIT.fullmatch(word) for word in words)
+    if is_decided and done.returncode in (0, 1):  # 1: `merge-tree` found a conflict
+        _decided[key] = said
+    return said
+
+
+_OF_COMMITS = ("merge-tree", "rev-list", "merge-base")
+_COMMIT = re.compile(r"\^?[0-9a-f]{40}")
+_decided: dict[tuple[str, ...], str] = {}
+
+
+def read_heads(bare: Path) -> dict[str, str]:
+    """The branches of an origin and their commits, without a process."""
+    found: dict[str, str] = {}
+    start = "refs/heads/"
+    with suppress(FileNotFoundError):
+        for line in (bare / "packed-refs").read_text().splitlines():
+            sha, _, ref = line.partition(" ")
+            if ref.startswith(start):
+                found[ref.removeprefix(start)] = sha
+    top = bare / start
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = Path(folder, name)
+            with suppress(FileNotFoundError):  # deleted now
+                sha = path.read_text().strip()
+                if not name.endswith(".lock") and sha:
+                    found[str(path.relative_to(top))] = sha
+    return found
+
+
+def write_ref(bare: Path, ref: str, sha: str) -> None:
+    """A ref of the stub's own, without a process."""
+    path = bare / ref
+    if path.is_file() and path.read_text().strip() == sha:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(f"{sha}\n")
+    draft.replace(path)
 
 
 def is_inside(bare: Path, commit: str, tip: str) -> bool:

@@ -12,7 +12,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from .common import HOST, ME, SHA, Fault, Refusal, Row, git, invalid
+from .common import HOST, ME, SHA, Fault, Refusal, Row, git, invalid, read_heads, write_ref
 
 
 class State:
@@ -151,9 +151,7 @@ class State:
         draft.replace(self.file)
 
     def heads(self, slug: str) -> dict[str, str]:
-        lines = git(self.repos[slug], "for-each-ref", "refs/heads",
-                    "--format=%(refname:lstrip=2) %(objectname)").splitlines()  # fmt: skip
-        return dict(line.split() for line in lines)
+        return read_heads(self.repos[slug])
 
     def follow(self, slug: str) -> None:
         heads, bare = self.heads(slug), self.repos[slug]
@@ -180,7 +178,7 @@ class State:
             if sha != pull["head_sha"]:
                 pull.update(checks=None, updated_at=self.now())
             pull.update(head_sha=sha, base_sha=base, state=state)
-            git(bare, "update-ref", self.pull_ref.format(pull["number"]), sha)
+            write_ref(bare, self.pull_ref.format(pull["number"]), sha)
             self.save()
 
     def find_head(self, slug: str, pull: Mapping[str, Any]) -> str | None:
@@ -230,7 +228,7 @@ class State:
         made.update(head_sha=heads[head], base_sha=heads[base])
         if source != slug:
             made["source"] = source
-        git(bare, "update-ref", self.pull_ref.format(made["number"]), heads[head])
+        write_ref(bare, self.pull_ref.format(made["number"]), heads[head])
         self.save()
         return made
 
@@ -241,7 +239,7 @@ class State:
             raise Refusal(405, "Pull Request is not mergeable")
         if asked.get("sha") not in (None, pull["head_sha"]):
             raise Refusal(409, "Head branch was modified. Review and try the merge again.")
-        base = git(bare, "rev-parse", f"refs/heads/{pull['base']}")
+        base = self.heads(slug).get(pull["base"], "")
         tree = git(bare, "merge-tree", "--write-tree", base, pull["head_sha"]).split("\n")[0]
         if not SHA.fullmatch(tree):
             raise Refusal(405, "Merge conflict")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
-from tests.forges.github_stub.common import ME, Refusal, Row, git
+from tests.forges.github_stub.common import ME, Refusal, Row, git, write_ref
 
 from .state import PEOPLE, GitLabState, is_draft
 
@@ -28,6 +28,13 @@ class RestDoor(GitLabState):
             return 200, [person(name)] if name in PEOPLE else []
         match = re.fullmatch(r"/api/v4/projects/([^/]+)(?:/(.+))?", path)
         slug = unquote(match[1]) if match else ""
+        if slug in self.moved:
+            if method != "GET":
+                raise Refusal(405, "Non GET methods are not allowed for moved projects")
+            moved = Refusal(301, "moved")
+            new = quote(self.moved[slug], safe="")
+            moved.headers["Location"] = f"{path.replace(str(match and match[1]), new, 1)}?{given}"
+            raise moved
         if match is None or slug not in self.repos:
             raise Refusal(404, "404 Project Not Found")
         self.follow(slug)
@@ -103,6 +110,7 @@ class RestDoor(GitLabState):
     # --- merge requests --------------------------------------------------------------------------
 
     def _open(self, slug: str, asked: Mapping[str, Any]) -> Answer:
+        require_title(asked["title"])
         head, base = asked["source_branch"], asked["target_branch"]
         for pull in self.pulls.get(slug, []):
             if (pull["head"], pull["base"], pull["state"]) == (head, base, "open"):
@@ -113,7 +121,7 @@ class RestDoor(GitLabState):
                               False)  # fmt: skip
         made.update(head_sha=heads.get(head, ""), base_sha=heads.get(base, ""))
         self.run_commands(made, asked.get("description") or "")
-        git(self.repos[slug], "update-ref", self.pull_ref.format(made["number"]), made["head_sha"])
+        write_ref(self.repos[slug], self.pull_ref.format(made["number"]), made["head_sha"])
         self.save()
         return 201, self.row(slug, made)
 
@@ -137,6 +145,7 @@ class RestDoor(GitLabState):
 
     def _edit(self, slug: str, number: str, asked: Mapping[str, Any]) -> Answer:
         pull = self.one(slug, int(number))
+        require_title(asked.get("title", "t"))
         names = {"title": "title", "description": "body", "target_branch": "base"}
         for field, name in names.items():
             if field in asked:
@@ -244,6 +253,8 @@ class RestDoor(GitLabState):
             raise Refusal(403, "403 Forbidden")
         if asked.get("sha") != pull["head_sha"]:
             raise Refusal(409, "SHA does not match HEAD of source branch")
+        if pull.get("queued"):
+            raise Refusal(409, "Merge train car already exists")
         pull["queued"] = 2
         self.save()
         return 201, [{"status": "fresh"}]
@@ -283,7 +294,13 @@ class RestDoor(GitLabState):
         if known is not None and known["state"] == asked["state"] == "pending":
             raise Refusal(400, "Cannot transition status via :enqueue from :pending")
         self.set_status(sha, asked["name"], asked["state"], asked["description"])
-        return 201, {"name": asked["name"]}
+        return 201, {"id": 1, "name": asked["name"]}
+
+
+def require_title(title: str) -> None:
+    """GitLab's limit, with the words that make a draft."""
+    if len(title) > 255:
+        raise Refusal(400, ["Title is too long (maximum is 255 characters)"])  # type: ignore[arg-type]
 
 
 def person(name: str) -> Row:

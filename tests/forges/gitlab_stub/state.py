@@ -24,6 +24,7 @@ class GitLabState(People):
         self.most_reviewers = 9  # GitLab Free takes one
         self.complexity = 0  # the letters of a query that are too many; 0: never
         self.access_level = 30
+        self.moved: dict[str, str] = {}  # paths that projects had -> their present one
         self.wants_green = False  # pipelines must succeed
         self.wants_resolved = False  # all discussions must be resolved
 
@@ -61,7 +62,7 @@ class GitLabState(People):
     def find_conflict(self, slug: str, pull: Row) -> bool:
         """Whether the head does not merge into its base."""
         bare = self.repos[slug]
-        base = git(bare, "rev-parse", f"refs/heads/{pull['base']}")
+        base = self.heads(slug).get(pull["base"], "")
         tree = git(bare, "merge-tree", "--write-tree", base, pull["head_sha"]).split("\n")[0]
         return not SHA.fullmatch(tree)
 
@@ -76,7 +77,7 @@ class GitLabState(People):
             return "conflict"
         if self.protected:
             return self.protected
-        base = git(self.repos[slug], "rev-parse", f"refs/heads/{pull['base']}")
+        base = self.heads(slug).get(pull["base"], "")
         if self.merge_method == "ff" and not is_inside(self.repos[slug], base, pull["head_sha"]):
             return "need_rebase"
         return "draft_status" if is_draft(pull) else "mergeable"
@@ -93,7 +94,7 @@ class GitLabState(People):
             raise Refusal(422, "Branch cannot be merged")
         if status not in ("mergeable", "draft_status"):
             raise Refusal(405, "405 Method Not Allowed")
-        base = git(bare, "rev-parse", f"refs/heads/{pull['base']}")
+        base = self.heads(slug).get(pull["base"], "")
         tree = git(bare, "merge-tree", "--write-tree", base, pull["head_sha"]).split("\n")[0]
         words = asked.get("merge_commit_message") or f"Merge branch '{pull['head']}'"
         tip, made = pull["head_sha"], None
