@@ -16,6 +16,15 @@ BROKEN = NOTE + "echo bad > a.txt\n"
 CHECK = {"kind": "command", "run": ["grep", "-q", "^by", "a.txt"], "name": "by"}
 
 
+READS = """\
+if grep -q more a.txt; then
+    issue='{"severity": "blocker", "title": "more", "description": "d", "evidence": "e",
+        "places": []}'
+fi
+echo "{\\"summary\\": \\"read\\", \\"issues\\": [$issue]}"
+"""
+
+
 def side_by_side(workspace: MakeWorkspace, *scripts: str, **cell: Any) -> Workspace:
     """A cell that `one`, `two`, ... work on at the same time."""
     ws = workspace()
@@ -25,6 +34,8 @@ def side_by_side(workspace: MakeWorkspace, *scripts: str, **cell: Any) -> Worksp
         (ws.root / f"{name}.sh").write_text(script)
         agents[name] = {"kind": "command", "run": ["sh", f"{name}.sh", name],
                         "env": {"AGENT_LOG": str(ws.log)}}  # fmt: skip
+    (ws.root / "reads.sh").write_text(READS)
+    agents["reader"] = {"kind": "command", "run": ["sh", "reads.sh"]}
     ws.settings(agents=agents)
     ws.spec({"a": {"best_of": {"agents": names}, "checks": [CHECK], **cell}},
             defaults={"agent": "one"})  # fmt: skip
@@ -38,7 +49,7 @@ def places_left(ws: Workspace) -> list[str]:
 
 
 def test_the_best_green_one_becomes_the_cells_result(workspace: MakeWorkspace) -> None:
-    ws = side_by_side(workspace, LONG, SHORT, BROKEN)
+    ws = side_by_side(workspace, LONG, SHORT, BROKEN, reviewers=[{"agent": "reader"}])
     planned = ws.run("plan", "demo", code=0).stdout
     assert "agent     one, two, three side by side, the best is taken" in planned
     ws.run("run", "demo", code=0)
@@ -48,11 +59,13 @@ def test_the_best_green_one_becomes_the_cells_result(workspace: MakeWorkspace) -
     (judged,) = ws.journal(kind="candidates.judged")
     assert (judged["attempt"], judged["data"]["agent"]) == (2, "two")
     rows = judged["data"]["results"]
-    assert [row[2:4] for row in rows] == [[1, "green"], [2, "green"], [3, "red"]]
+    assert [row[2:4] for row in rows] == [[1, "blocked"], [2, "green"], [3, "red"]]
+    heard = [event["attempt"] for event in ws.journal(kind="review.done")]
+    assert sorted(heard) == [1, 2]  # no red one is read, and none twice
     assert "attempt = 2" in (ws.cell_dir("a") / "implement.toml").read_text()
     assert places_left(ws) == []
     told = ws.run("explain", "demo:a", code=0).stdout
-    assert "attempt 2 of 3 side by side was taken: green, with the fewest changed lines" in told
+    assert "attempt 2 of 3 side by side was taken: the only one that is green" in told
     assert "- attempt 3 by three: red, 1 changed line: 0 of 1 checks passed; red: by" in told
     kept = git(ws.repos / "app", "for-each-ref", "--format=%(refname)", "refs/orchestr/attempts")
     assert {ref.split("/")[-1].partition("-")[0] for ref in kept.split()} >= {"1", "2", "3"}
