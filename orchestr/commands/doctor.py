@@ -164,9 +164,10 @@ def _describe_forges(session: Session) -> str:
     """The kind of forge, and those of the repositories that have one of their own."""
     settings = session.settings
     others = [
-        f"{name}: {repo.forge}"
+        f"{name}: {repo.forge or settings.forge.kind}"
+        + (f" at {repo.forge_url}" if repo.forge_url else "")
         for name, repo in settings.repos.items()
-        if repo.forge not in (None, settings.forge.kind)
+        if repo.forge not in (None, settings.forge.kind) or repo.forge_url
     ]
     return f"{settings.forge.kind} ({', '.join(others)})" if others else settings.forge.kind
 
