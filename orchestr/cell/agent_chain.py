@@ -2,7 +2,8 @@
 
 Decided from the record of the newest attempt alone, so a kill between two attempts changes nothing:
 after one that failed the next agent works, and after the last one the first again. What follows in
-the same run goes no further than the end of the chain. A session never goes from one to another.
+the same run goes no further than the end of the chain: further attempts (`retry`) are the last
+one's. A session never goes from one to another.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def choose_author(chain: Sequence[str], newest: Attempt | None, key: str) -> str
         return chain[0]
     place = chain.index(newest.agent)
     match newest.outcome:
+        case "failed" if newest.followed and newest.agent == chain[-1]:
+            return chain[-1]
         case "failed":
             return chain[(place + 1) % len(chain)]
         case "aborted" | "":

@@ -10,8 +10,10 @@ from orchestr.state.attempts import Attempt
 CHAIN = ("claude", "codex", "gemini")
 
 
-def attempt(agent: str, outcome: str, *, key: str = "k", of: str = "") -> Attempt:
-    return Attempt(3, key, agent, "c", outcome=outcome, of=of)
+def attempt(
+    agent: str, outcome: str, *, key: str = "k", of: str = "", followed: bool = False
+) -> Attempt:
+    return Attempt(3, key, agent, "c", outcome=outcome, of=of, followed=followed)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,8 @@ def attempt(agent: str, outcome: str, *, key: str = "k", of: str = "") -> Attemp
         (attempt("claude", "failed"), "codex"),
         (attempt("codex", "failed"), "gemini"),
         (attempt("gemini", "failed"), "claude"),  # all have failed: a later run begins again
+        (attempt("claude", "failed", followed=True), "codex"),
+        (attempt("gemini", "failed", followed=True), "gemini"),  # `retry`, or its machine was lost
         (attempt("codex", "aborted"), "codex"),  # stopped: its session goes on
         (attempt("codex", "done"), "claude"),  # forced: the work begins again
         (attempt("codex", "superseded"), "claude"),

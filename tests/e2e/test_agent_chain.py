@@ -63,6 +63,14 @@ def test_where_all_have_failed_the_next_run_begins_with_the_first(workspace: Mak
     assert ws.starts()[3:] == ["a one 4"]
 
 
+def test_retry_gives_the_last_one_all_of_its_further_attempts(workspace: MakeWorkspace) -> None:
+    ws = chain(workspace, FAILS, FAILS, retry=1)
+    ws.run("run", "demo", code=1)
+    assert ws.starts() == ["a one 1", "a two 2", "a two 3"]
+    ws.run("run", "demo", code=1)
+    assert ws.starts()[3:] == ["a one 4", "a two 5", "a two 6"]
+
+
 def test_only_one_place_names_the_first(workspace: MakeWorkspace) -> None:
     ws = chain(workspace, WORKS, agent="two")
     told = ws.run("validate", code=2).stdout

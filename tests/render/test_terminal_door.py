@@ -104,6 +104,7 @@ MAY = {
     "views/terminal/output.py": "sends a closed stdout to /dev/null",
     "views/live/live.py": "draws; its words are escaped by `make_printable`",
     "commands/report.py": "`-o -` writes the page, bytes as they are",
+    "agents/acp/program.py": "runs as an agent: its streams are the supervisor's pipes and files",
     "cli.py": "opens streams that were closed",
 }
 AROUND = {"buffer", "__stdout__", "__stderr__", "detach", "reconfigure"}

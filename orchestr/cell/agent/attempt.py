@@ -219,7 +219,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, agent: str
     """Make the worktree ready, then record the attempt."""
     start, notes = prepare_worktree(ctx, marker)
     asked = attempts.is_rebuild_requested(ctx.dir)
-    tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key)
+    tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key, agent)
     attempt = attempts.open_attempt(
         ctx.dir,
         key=key,
