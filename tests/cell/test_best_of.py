@@ -14,6 +14,7 @@ from orchestr.codec import replace
 from orchestr.spec.best_of import BestOf, parse_best_of
 from orchestr.spec.field_types import BadValue
 from orchestr.state.candidates import CandidateResult, CandidateState
+from orchestr.views.query.candidates import describe_result
 
 GREEN, BLOCKED, RED, FAILED = CandidateState
 
@@ -89,6 +90,11 @@ def test_those_that_are_not_taken_may_be_left_out(results: list[CandidateResult]
         if chosen is not None and one.state is not chosen.state:
             rest = [other for other in results if other is not one]
             assert choose_candidate(rest) == chosen
+
+
+def test_what_is_said_of_one() -> None:
+    said = describe_result(result(2, usd=0.12, tokens=150, lines=1))
+    assert said == "attempt 2 by agent2: green, $0.12, 150 tokens, 1 changed line"
 
 
 def test_agents_take_turns() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.conftest import git
 from tests.e2e.conftest import MakeWorkspace
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, wait_for
 
 NOTE = 'echo "$ORCHESTR_CELL $1 $ORCHESTR_ATTEMPT" >> "$AGENT_LOG"\n'
 FAILS = NOTE + "exit 3\n"
@@ -90,7 +90,33 @@ def test_where_none_has_a_result_the_cell_fails_and_begins_again(workspace: Make
     told = ws.run("run", "demo", code=1).stdout
     assert "none of 2 attempts side by side made a result: 1 (one): exit 3" in told
     assert places_left(ws) == []
+    first = ws.run("explain", "demo:a", code=0).stdout.splitlines()[1]
+    assert first.endswith(("attempt 1 by one", "attempt 2 by two"))  # whoever was started last
     (ws.root / "one.sh").write_text(SHORT)
     ws.run("run", "demo", code=0)
     assert sorted(ws.starts()) == ["a one 1", "a one 3", "a two 2", "a two 4"]
     assert ws.show("a", "a.txt") == "by one"
+
+
+def test_commits_that_come_meanwhile_are_kept_and_can_be_had(workspace: MakeWorkspace) -> None:
+    ws = side_by_side(workspace, SHORT, LONG)
+    place = ws.root / ".orchestr" / "worktrees" / "demo" / "a"
+    gate = ws.agents / "gate"
+    gate.touch()
+    for name in ("one", "two"):
+        script = SHORT if name == "one" else LONG
+        wait = f'while [ -e "{gate}" ]; do sleep 0.05; done\n'
+        (ws.root / f"{name}.sh").write_text(script.replace(NOTE, NOTE + wait))
+    run = ws.spawn("run", "demo")
+    wait_for(lambda: len(ws.starts()) == 2, "both at work")
+    (place / "person.txt").write_text("by hand\n")
+    git(place, "add", "person.txt")
+    git(place, "commit", "--quiet", "-m", "by a person")
+    gate.unlink()
+    assert run.ended() == 0, run.said()
+
+    (reason,) = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
+    assert "commits came onto its branch while its candidates worked" in reason
+    command = reason.partition("to have them: git ")[2].split()
+    git(place, *command[2:])
+    assert (place / "person.txt").read_text() == "by hand\n"

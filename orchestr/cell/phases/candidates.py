@@ -331,7 +331,8 @@ def _take_result(
         ctx.repo.update_ref(kept, tip)
         ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
                  reason=f"commits came onto its branch while its candidates worked; they are kept "
-                 f"as {kept}")  # fmt: skip
+                 f"as {kept}, not in its result; to have them: git -C {ctx.worktree} cherry-pick "
+                 f"{group.start[:12]}..{kept}")  # fmt: skip
     begin_change(ctx)
     put_worktree(ctx, attempt.number, target)
     end_change(ctx)

@@ -24,14 +24,14 @@ def describe_candidates(ctx: CellContext) -> tuple[str, ...]:
     first = f"none of {count} attempts side by side made a result"
     if winner is not None:
         first = f"attempt {winner.attempt} of {count} side by side was taken: {group.why}"
-    return (first, *(f"- {_describe_result(one)}" for one in group.results))
+    return (first, *(f"- {describe_result(one)}" for one in group.results))
 
 
-def _describe_result(one: CandidateResult) -> str:
+def describe_result(one: CandidateResult) -> str:
     """`attempt 2 by codex: green, $0.12, 5,301 tokens, 14 changed lines`."""
     parts = [str(one.state)]
     parts += [format_dollars(one.usd, complete=True)] if one.usd else []
-    parts += [f"{format_tokens(one.tokens)} tokens"] if one.tokens else []
+    parts += [format_tokens(one.tokens)] if one.tokens else []
     made = one.state is not CandidateState.FAILED
     parts += [format_count(one.lines, "changed line")] if made else []
     why = f": {one.reason}" if one.reason else ""

@@ -65,6 +65,7 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
                     found.setdefault(change.field, _make_difference(ctx, change))
     newest = attempts.newest_attempt(ctx.dir)
     ignored = read_ignored(attempts.attempt_folder(ctx.dir, newest.number)) if newest else ""
+    made = list(attempts.iter_attempts(ctx.dir))
     options: tuple[tuple[str, ChosenOptions], ...] = ()
     if (ctx.run.overrides.agent or ctx.agent_name) in ctx.run.settings.agents:
         options = tuple((one.work, one.chosen) for one in list_work_options(ctx))
@@ -74,7 +75,8 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
         ignored=ignored,
         options=options,
         candidates=describe_candidates(ctx),
-        changed_agent=explain_change(ctx, list(attempts.iter_attempts(ctx.dir))),
+        changed_agent=explain_change(ctx, made),
+        authors={one.number: one.agent for one in made},
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orchestr.plan.dag import CellForecast, ForecastOutcome
@@ -51,6 +51,7 @@ class ExplainGrounds:
     ignored: str = ""  # of the repository's settings, by the newest attempt's agent
     changed_agent: str = ""  # why another of the cell's agents works than the first
     candidates: tuple[str, ...] = ()  # what several attempts side by side came to
+    authors: Mapping[int, str] = field(default_factory=dict)  # number of an attempt -> its agent
     options: tuple[tuple[str, ChosenOptions], ...] = ()  # work -> what its agent is asked for
 
 
@@ -76,7 +77,8 @@ def explain_text(
     at_rest = state.is_good or state is CellState.PENDING
     where = f" in {view.phase}" if view.phase and not at_rest else ""
     attempt = f", attempt {view.attempt}" if view.attempt else ""
-    agent = f" by {view.agent}" if view.agent and view.attempt else ""
+    author = grounds.authors.get(view.attempt, view.agent)
+    agent = f" by {author}" if author and view.attempt else ""
     lines = [
         f"{feature}:{name} {_state_predicate(state, view)}{where}",
         f"  repository {cell.repo}, branch {cell.branch}{attempt}{agent}",
