@@ -294,6 +294,7 @@ def _fail_together(ctx: CellContext, group: CandidateGroup) -> OrchestrError:
             shutil.copy2(asked, ctx.dir / amendment.FILE)
     end_candidates(ctx, "none made a result")
     amendment.raise_if_pending(ctx, group.key)
+    ctx.check_budget()  # where it is reached, that is the reason, and has a hint of its own
     told = "; ".join(f"{one.place} ({one.agent}): {one.reason}" for one in group.results)
     return ctx.fail(f"none of {len(group.results)} attempts side by side made a result: {told}",
                     hint=f"orchestr logs {ctx.name}")  # fmt: skip
