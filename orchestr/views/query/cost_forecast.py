@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from orchestr.cell.agent_chain import list_authors
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.input_changes import read_kept_inputs
@@ -23,6 +24,7 @@ from orchestr.plan.cost_forecast import (
     CostSample,
     FeatureCost,
     Spread,
+    add_samples,
     find_budget_risks,
     forecast_cost,
 )
@@ -121,11 +123,10 @@ def judge_run_cost(
     """
     every = _list_samples(run.layout, _read_journals(run.layout))
     names = {plan.name for plan in run.plan.cells}
-    mine = {
-        s.cell: s
-        for s in sorted(every, key=lambda s: s.attempt)
-        if s.feature == _journal_name(run) and s.run == run_id and s.cell in names
-    }
+    mine: dict[str, CostSample] = {}
+    for s in sorted(every, key=lambda s: s.attempt):
+        if s.feature == _journal_name(run) and s.run == run_id and s.cell in names:
+            mine[s.cell] = add_samples(mine[s.cell], s) if s.cell in mine else s
     if not mine:
         return ()
     begin = min(s.opened for s in mine.values())
@@ -162,27 +163,29 @@ def _forecast_cells(
 ) -> FeatureCost:  # fmt: skip
     works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
     own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
-    wanted = {}
+    wanted, followers = {}, {}
     for ctx in works:
         mine = [s for (cell, _), s in sorted(own.items()) if cell == ctx.cell.name]
-        wanted[ctx.cell.name] = _read_traits(ctx, mine)
+        first, *behind = (_read_traits(ctx, mine, agent) for agent in list_authors(ctx))
+        wanted[ctx.cell.name], followers[ctx.cell.name] = first, behind
     if _journal_name(run) != run.feature.name:
         samples = [
             replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
             for s in samples
         ]
-    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs, audit)
+    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs, audit, followers)
 
 
-def _read_traits(ctx: CellContext, before: Sequence[CostSample]) -> CellTraits:
-    """What is known before the work: how many files it touches only from an attempt before."""
+def _read_traits(ctx: CellContext, before: Sequence[CostSample], name: str) -> CellTraits:
+    """What is known before the work of the agent ``name``: how many files it touches only from an
+    attempt before."""
     files = [s.traits.files for s in before if s.traits.files is not None]
     agents = ctx.run.settings.agents
-    name = ctx.run.overrides.agent or ctx.agent_name
+    model = planned_options(ctx, Role.IMPLEMENT, agent=name).options.model
     return CellTraits(
         ctx.cell.repo,
         name if name in agents else "",
-        (planned_options(ctx, Role.IMPLEMENT).options.model or "") if name in agents else "",
+        (model or "") if name in agents else "",
         sum(map(len, ctx.cell.todo)),
         files[-1] if files else None,
     )
