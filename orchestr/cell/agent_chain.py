@@ -49,9 +49,26 @@ def list_authors(ctx: CellContext) -> tuple[str, ...]:
     return ctx.cell.agents or (ctx.agent_name,)
 
 
+def list_workers(ctx: CellContext) -> tuple[str, ...]:
+    """Every agent that may work as the cell's author, one after the other or side by side."""
+    return tuple(dict.fromkeys(list_beside(ctx) or list_authors(ctx)))
+
+
+def list_beside(ctx: CellContext) -> tuple[str, ...]:
+    """The agent of each attempt side by side (`best_of`), in their order; empty where one works."""
+    wanted = ctx.cell.best_of
+    if wanted is None:
+        return ()
+    typed = ctx.run.overrides.agent
+    return (typed,) * wanted.n if typed else wanted.list_agents(ctx.agent_name)
+
+
 def find_max_wait(ctx: CellContext, attempt: Attempt) -> float | None:
     """Seconds that a usage limit of an attempt's agent is waited for; None: as long as it lasts,
-    since no other agent follows."""
+    since no other agent follows. Others work beside a candidate: it waits for as long as its cell
+    says."""
+    if attempt.is_aside:
+        return ctx.cell.max_wait
     if attempt.of or attempt.number < 0 or find_follower(list_authors(ctx), attempt.agent) is None:
         return None
     return MAX_WAIT if ctx.cell.max_wait is None else ctx.cell.max_wait

@@ -124,6 +124,11 @@ class FeatureBudget:
         mine = Spending(total.usd - self._before.usd, total.tokens - self._before.tokens)
         self._purse.record_spending(self._feature, mine)
 
+    def find_spending(self, cell: str, attempt: int | str) -> Spending:
+        """What an attempt has taken up to now, without its reviewers."""
+        with self._lock:
+            return self._spent.get((cell, attempt), Spending())
+
     def reached_reason(self, cell: str, attempt: int | str | None = None) -> str | None:
         """Why the attempt must end, or nothing may start; None while there is room."""
         with self._lock:

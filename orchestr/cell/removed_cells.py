@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestr.cell.context import FeatureRun
 from orchestr.spec.records import Feature
 from orchestr.state import attempts
-from orchestr.state.layout import WorkspaceLayout
+from orchestr.state.layout import CANDIDATE, WorkspaceLayout
 from orchestr.state.registry import Registry, RegistryEntry
 from orchestr.state.results import NO_PR, WorktreeMarker, read_url
 
@@ -107,6 +107,8 @@ def _describe(
     }
     active = {name for name, entry in entries.items() if entry.is_active}
     for name in sorted({*names, *active} - set(others)):
+        if name.partition(CANDIDATE)[0] in others:
+            continue  # of a cell that is there
         yield _describe_cell(feature, name, place / name, entries.get(name), states.get(name))
 
 

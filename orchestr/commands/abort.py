@@ -16,6 +16,7 @@ from orchestr.cell.agent import repair, run_reviewers
 from orchestr.cell.agent.attempt import try_salvage
 from orchestr.cell.agent.run_agent import UNENDED, reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_agent, stop_attempt_agents
+from orchestr.cell.candidate import with_candidates
 from orchestr.cell.context import ABORT, CellContext
 from orchestr.cell.phases import cross_checks
 from orchestr.cell.worktree.branch_tip import find_branch_tip
@@ -29,6 +30,7 @@ from orchestr.process.run import is_process_alive
 from orchestr.run.workspace import Session, Target
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
+from orchestr.state.attempts import Attempt
 from orchestr.state.events import EventKind
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.layout import create_state_dirs
@@ -109,9 +111,7 @@ def _stop_feature(session: Session, target: Target, lease: LeaseRecord | None) -
             _print_progress(target.feature, f"PID {lease.pid} did not stop; ending it")
             os.kill(lease.pid, signal.SIGKILL)
     for ctx in cells:
-        newest = attempts.current_attempt(ctx.dir)
-        if newest is not None and newest.is_open:
-            _abort_attempt(ctx)
+        _abort_attempts(ctx)
     if cells:
         cross_checks.kill_leftover_cross_checks(cells[0].run)
     lonely = [ctx for ctx in cells if _stop_orphans(ctx)]
@@ -128,27 +128,36 @@ BUSY = (CellState.RUNNING, CellState.WAITING)
 
 def _stop_cell(ctx: CellContext, lease: LeaseRecord | None) -> bool:
     """Stop one cell. With a living run, the run closes the attempt; else we do."""
-    newest = attempts.current_attempt(ctx.dir)
-    is_open = newest is not None and newest.is_open
+    opened = _list_open(ctx)
     if lease is None:
-        if is_open:
-            _abort_attempt(ctx)
-        return _stop_orphans(ctx) or is_open
-    if not is_open and not _is_at_work(ctx):
+        _abort_attempts(ctx)
+        return _stop_orphans(ctx) or bool(opened)
+    if not opened and not _is_at_work(ctx):
         return False
     write_atomic(ctx.dir / ABORT, f"{utc_timestamp()}\n".encode())
-    _print_progress(ctx.name, f"stopping {newest.label if newest and is_open else 'what it does'}")
+    named = " and ".join(one.label for _, one in opened)
+    _print_progress(ctx.name, f"stopping {named or 'what it does'}")
     patience = time.monotonic() + 2 * ctx.run.settings.limits.grace + 10
     while time.monotonic() < patience:
-        current = attempts.current_attempt(ctx.dir)
-        if not (current is not None and current.is_open) and not _is_at_work(ctx):
+        if not _list_open(ctx) and not _is_at_work(ctx):
             _print_progress(ctx.name, "stopped")
             return True
         time.sleep(POLL)
-    if newest is not None and is_open:
-        folder = attempts.attempt_folder(ctx.dir, newest.number)
-        client.stop_attempt(folder, marker=newest.process_marker(ctx.key), grace=0, now=True)
+    for one, newest in opened:
+        folder = attempts.attempt_folder(one.dir, newest.number)
+        client.stop_attempt(folder, marker=newest.process_marker(one.key), grace=0, now=True)
     return True
+
+
+def _list_open(ctx: CellContext) -> list[tuple[CellContext, Attempt]]:
+    """The open attempts of a cell and of its candidates, each with what it works in."""
+    found = ((one, attempts.current_attempt(one.dir)) for one in with_candidates(ctx))
+    return [(one, newest) for one, newest in found if newest is not None and newest.is_open]
+
+
+def _abort_attempts(ctx: CellContext) -> None:
+    for one, _ in _list_open(ctx):
+        _abort_attempt(one)
 
 
 def _is_at_work(ctx: CellContext) -> bool:
@@ -166,7 +175,7 @@ def _stop_orphans(ctx: CellContext) -> bool:
     for folder in folders:
         _print_progress(ctx.name, f"stopping review {folder.name}")
         stop_agent(ctx, reviewer_work(folder, 0))
-    checks = kill_leftover_checks(ctx)
+    checks = sum(kill_leftover_checks(one) for one in with_candidates(ctx))
     if checks:
         _print_progress(ctx.name, "stopping its checks")
     if folders:
@@ -180,8 +189,7 @@ def _stop_orphans(ctx: CellContext) -> bool:
 
 
 def _is_agent_alive(ctx: CellContext) -> bool:
-    newest = attempts.current_attempt(ctx.dir)
-    return newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
+    return any(has_running_agent(one.dir, newest) for one, newest in _list_open(ctx))
 
 
 def _abort_attempt(ctx: CellContext) -> None:

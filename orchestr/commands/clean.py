@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 from doit.cmd_clean import Clean as DoitClean
 
 from orchestr.cell.agent.stop_agent import has_running_agent
+from orchestr.cell.candidate import list_candidates
 from orchestr.cell.context import CellContext
 from orchestr.cell.ownership import format_paths
+from orchestr.cell.phases.candidates import end_candidates
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
 from orchestr.cell.worktree.check_pool import remove_idle_worktrees
 from orchestr.cell.worktree.damage import belongs_to_clone
@@ -107,6 +109,10 @@ def clean_cell(ctx: CellContext, *, kept: bool = False, dry_run: bool = False) -
         remove_checkouts(ctx)
     if ctx.cell.action is Action.PUSH:
         return None
+    if (reason := _refuse_candidates(ctx, kept=kept)) is not None:
+        return _print_refusal(ctx, *reason)
+    if kept and not dry_run:
+        end_candidates(ctx, "cleaned away by a person")
     if not ctx.worktree.exists():
         ctx.run.registry.release(ctx.key)
         return None
@@ -166,6 +172,19 @@ def _refusal(ctx: CellContext, *, kept: bool) -> tuple[str, str] | None:
     if not belongs_to_clone(ctx):
         return "it is not a worktree of its repository any more", "orchestr doctor"
     return None if kept else _find_unsaved_work(ctx)
+
+
+def _refuse_candidates(ctx: CellContext, *, kept: bool) -> tuple[str, str] | None:
+    """Why attempts side by side must stay, or None: an agent works, or a run would take one."""
+    candidates = list_candidates(ctx)
+    for one in candidates:
+        newest = attempts.current_attempt(one.dir)
+        if newest is not None and newest.is_open and has_running_agent(one.dir, newest):
+            return f"an agent works in {one.worktree}", f"orchestr abort {ctx.name}"
+    if not candidates or kept:
+        return None
+    keep = f"orchestr clean --kept {ctx.name} (it keeps all of it below refs/orchestr/)"
+    return "none of its candidates was taken yet", f"orchestr run {ctx.name}, or: {keep}"
 
 
 def _find_unsaved_work(ctx: CellContext) -> tuple[str, str] | None:

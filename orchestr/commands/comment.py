@@ -21,13 +21,13 @@ from orchestr.forges.followed import Dressing, Verdict
 from orchestr.forges.local import LocalForge
 from orchestr.forges.local_facts import LookedAt
 from orchestr.forges.local_repos import missing_pull_request
+from orchestr.forges.repo_refs import make_repo_ref
 from orchestr.forges.routed import forge_for, list_members
 from orchestr.git.errors import GitError
 from orchestr.git.repo import Repo
 from orchestr.git.runner import YES_OR_NO
 from orchestr.process.run import CannotStart
 from orchestr.run.workspace import Session, locate_pushed_repositories
-from orchestr.settings.repo_paths import repo_path
 from orchestr.views.terminal.output import write_stdout
 from orchestr.views.terminal.text import clean_line, printable_line
 
@@ -125,8 +125,7 @@ def find_pull_request(session: Session, word: str) -> tuple[RepoRef, int]:
     for feature in session.specs.features.values():
         settings = locate_pushed_repositories(settings, feature)
     name = found[1]
-    ref = RepoRef(name, repo_path(settings, name), url=settings.repo_settings(name).url)
-    return ref, int(found[2])
+    return make_repo_ref(settings, name), int(found[2])
 
 
 def refuse_together(params: Any) -> None:

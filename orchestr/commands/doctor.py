@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from orchestr.agents import make_agent
 from orchestr.cell.agent.run_agent import reviewer_work
 from orchestr.cell.agent.stop_agent import has_running_agent
+from orchestr.cell.candidate import with_candidates
 from orchestr.cell.context import CellContext
 from orchestr.cell.removed_cells import find_orphaned_features
 from orchestr.cell.worktree.damage import belongs_to_clone, record_place
 from orchestr.commands.base.options import flag_option, value_option
+from orchestr.commands.base.registry_findings import diagnose_registry
 from orchestr.commands.base.remote_lines import describe_remotes
 from orchestr.commands.base.verb import PlainVerb
 from orchestr.errors import CorruptState, OrchestrError, UsageError
-from orchestr.git.repo import Repo, git_version
-from orchestr.git.runner import ANY_EXIT
+from orchestr.git.repo import git_version
 from orchestr.git.worktree_list import WorktreeEntry
 from orchestr.git.worktree_state import WorktreeFinding as TreeFinding
 from orchestr.git.worktree_state import WorktreeVerdict, is_same_path, validate_worktree
@@ -37,11 +37,9 @@ from orchestr.run.workspace import Session
 from orchestr.sandbox.choose import choose_sandbox
 from orchestr.sandbox.mounts import SandboxError
 from orchestr.settings.plugins import list_plugins
-from orchestr.settings.repo_paths import repo_path
 from orchestr.spec.phases import Action
 from orchestr.state import attempts
 from orchestr.state.layout import DRAFT, create_state_dirs
-from orchestr.state.registry import Registry
 from orchestr.views.terminal.output import write_stdout
 
 
@@ -166,9 +164,10 @@ def _describe_forges(session: Session) -> str:
     """The kind of forge, and those of the repositories that have one of their own."""
     settings = session.settings
     others = [
-        f"{name}: {repo.forge}"
+        f"{name}: {repo.forge or settings.forge.kind}"
+        + (f" at {repo.forge_url}" if repo.forge_url else "")
         for name, repo in settings.repos.items()
-        if repo.forge not in (None, settings.forge.kind)
+        if repo.forge not in (None, settings.forge.kind) or repo.forge_url
     ]
     return f"{settings.forge.kind} ({', '.join(others)})" if others else settings.forge.kind
 
@@ -214,10 +213,12 @@ def diagnose_journals(session: Session, features: Sequence[str]) -> Iterator[Dia
 def diagnose_cell(ctx: CellContext, *, fix: bool) -> list[Diagnostic]:
     """A cell's open attempt and its worktree."""
     found: list[Diagnostic] = []
-    newest = attempts.current_attempt(ctx.dir)
     running = read_lease(ctx.run.layout.lease_file(ctx.run.feature.name)) is not None
-    if newest is not None and newest.is_open and not running:
-        if has_running_agent(ctx.dir, newest):
+    for one in with_candidates(ctx):
+        newest = attempts.current_attempt(one.dir)
+        if newest is None or not newest.is_open or running:
+            continue
+        if has_running_agent(one.dir, newest):
             text = f"{ctx.name}: its agent works on without a run ({newest.label})"
             remedy = f"orchestr run {ctx.name} adopts it; orchestr abort {ctx.name} stops it"
             found.append(Diagnostic("warning", text, remedy))
@@ -277,77 +278,6 @@ def _suggest_repair(ctx: CellContext, verdict: WorktreeVerdict, *, fix: bool) ->
             return f"orchestr run {ctx.name} repairs it when it needs it"
 
 
-def diagnose_registry(session: Session, *, fix: bool) -> list[Diagnostic]:
-    """Entries of cells that no spec names, and folders that no entry names."""
-    registry = Registry.of_workspace(session.layout)
-    try:
-        registry.entries()
-    except CorruptState as error:
-        if not fix:
-            remedy = "orchestr doctor --fix makes it again from git worktree list"
-            return [Diagnostic("error", error.message, remedy)]
-        _rebuild_registry(session, registry)
-    lost = not session.layout.registry_file.exists() and session.layout.worktrees.is_dir()
-    if lost and fix:
-        _rebuild_registry(session, registry)
-    elif lost and any(session.layout.worktrees.iterdir()):
-        remedy = "orchestr doctor --fix makes it again from git worktree list"
-        return [Diagnostic("warning", "there are worktrees, but no registry of them", remedy)]
-    known = {f"{f.name}/{c.name}" for f in session.specs.features.values() for c in f.cells}
-    found: list[Diagnostic] = []
-    paths = set()
-    for entry in registry.entries():
-        paths.add(entry.path)
-        if entry.key not in known and entry.status == "active":
-            if fix and not Path(entry.path).exists():
-                registry.release(entry.key)
-                continue
-            text = f"{entry.key} is registered at {entry.path}, but no spec names it"
-            remedy = "orchestr doctor --fix releases it"
-            if Path(entry.path).exists():
-                if (session.layout.state / "cells" / entry.key).is_dir():
-                    continue  # a cell that was taken out of its spec: it has a finding of its own
-                remedy = _removal_words(Path(entry.path), entry.common_dir)
-            else:
-                text += ", and it is gone"
-            found.append(Diagnostic("warning", text, remedy))
-    root = session.layout.worktrees
-    if root.is_dir():
-        for feature in sorted(p for p in root.iterdir() if p.is_dir()):
-            for folder in sorted(p for p in feature.iterdir() if p.is_dir()):
-                key = f"{feature.name}/{folder.name}"
-                if str(folder) not in paths and key not in known:
-                    text = f"{folder} is a worktree that nothing here knows"
-                    found.append(Diagnostic("warning", text, _removal_words(folder)))
-    return found
-
-
-def _removal_words(folder: Path, common_dir: str = "") -> str:
-    """The commands that remove a folder among our worktrees and lose nothing.
-
-    `git worktree remove` refuses what is not committed; the commits stay on their branch.
-    """
-    tree = Repo(folder)
-    if not (folder / ".git").exists() or not tree.is_repository():
-        return f"git knows nothing of it: look into it, then remove the folder {folder}"
-    clone = common_dir or str(tree.common_dir())
-    remove = f"git -C {clone} worktree remove {folder}"
-    if tree.run_git("status", "--porcelain", "--ignored", answers=ANY_EXIT).text.strip():
-        return (
-            f"it holds what is not committed: look at git -C {folder} status, commit it or move it "
-            f"away, then {remove}"
-        )
-    return f"{remove}, its commits stay on their branch"
-
-
-def _rebuild_registry(session: Session, registry: Registry) -> None:
-    """Make the registry again from what git knows."""
-    names = {cell.repo for feature in session.specs.features.values() for cell in feature.cells}
-    paths = {name: repo_path(session.settings, name) for name in names}
-    repos = {name: Repo(path) for name, path in paths.items() if path.is_dir()}
-    registry.rebuild(session.layout.worktrees, repos)
-
-
 def _describe_owner(marker: str) -> str:
     feature, cell, rest = (*marker.split("/", 2), "", "")[:3]
     if rest.startswith("checks/"):
@@ -367,12 +297,12 @@ def find_orphans(session: Session, features: list[str]) -> list[Diagnostic]:
     for name in idle:
         run = session.load_run(name)
         for plan in run.plan.cells:
-            ctx = run.cell_context(plan.name)
-            newest = attempts.current_attempt(ctx.dir)
-            if newest is not None and newest.is_open:
-                open_markers.add(newest.process_marker(ctx.key))
-                for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
-                    open_markers.add(reviewer_work(folder, newest.number).marker)
+            for ctx in with_candidates(run.cell_context(plan.name)):
+                newest = attempts.current_attempt(ctx.dir)
+                if newest is not None and newest.is_open:
+                    open_markers.add(newest.process_marker(ctx.key))
+                    for folder in attempts.agent_folders(ctx.dir, newest.number)[1:]:
+                        open_markers.add(reviewer_work(folder, newest.number).marker)
     for folder in sorted((session.layout.state / "drafts").glob("*/plans")):
         draft = folder.parent.name
         newest = attempts.newest_plan(folder.parent)

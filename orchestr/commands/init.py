@@ -168,7 +168,7 @@ def _describe_surroundings(found: Surroundings) -> Iterator[str]:
         yield f"agent {found.agents[0]}{others}; without cost: --agent demo"
     else:
         yield "agent demo, a script that only plays: no agent's program is on PATH (docs/agents.md)"
-    why = "; ".join(found.forge_why_not.values())
+    why = "; ".join(filter(None, (*found.forge_why_not.values(), found.forge_unknown)))
     if found.forge:
         beside = {repo.forge for repo in found.repos if repo.forge}
         kinds = ", ".join(_FORGES.get(kind, kind) for kind in (found.forge, *sorted(beside)))

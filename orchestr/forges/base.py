@@ -101,7 +101,8 @@ class RepoRef:
 
     ``url`` is where it will be cloned from, for asking about one that is not cloned yet.
     ``upstream`` is set where ``remote`` is a fork: the remote of the repository that pull requests
-    are opened in, from a branch of the fork.
+    are opened in, from a branch of the fork. ``forge_url`` is the address of its forge where the
+    settings name one for this repository alone.
     """
 
     name: str
@@ -109,6 +110,7 @@ class RepoRef:
     remote: str = "origin"
     url: str | None = None
     upstream: str | None = None
+    forge_url: str | None = None
 
     @property
     def base_remote(self) -> str:

@@ -25,6 +25,7 @@ from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
 from orchestr.forges.forgejo_login import ForgejoLogin, LoginPlaces, explain_login, find_login
 from orchestr.forges.forgejo_remote import RepoPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.repo_refs import is_in_the_clear
 from orchestr.forges.rest_answers import (
     ApiAnswer,
     RequestMissing,
@@ -114,11 +115,11 @@ class ForgejoApi:
 
     def find_login(self, repo: RepoPath) -> ForgejoLogin | None:
         """The login for a repository's host; asks no network. Raises ForgeError."""
-        return find_login(repo.host, self.places)
+        return find_login(repo.host, self.places, clear=is_in_the_clear(repo.root))
 
     def explain_login(self, repo: RepoPath) -> str:
         """What to do for a login at a repository's host."""
-        return explain_login(repo.host, self.places)
+        return explain_login(repo.host, self.places, clear=is_in_the_clear(repo.root))
 
     @property
     def places(self) -> LoginPlaces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +24,15 @@ from orchestr.forges.rest_answers import RequestRefused
 
 
 class ForgejoBase:
-    """``root`` is the address of the forge where the remotes do not show it, ``patience`` the
-    seconds that a request may wait for it, ``kind`` `forgejo` or `gitea`."""
+    """``root`` is the address of the forge where the remotes do not show it, ``roots`` are those
+    that single repositories name (`RepoRef.forge_url`), ``patience`` the seconds that a request may
+    wait for it, ``kind`` `forgejo` or `gitea`."""
 
     def __init__(
         self,
         root: str | None = None,
         *,
+        roots: Sequence[str] = (),
         kind: str = "forgejo",
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
@@ -38,6 +40,7 @@ class ForgejoBase:
     ) -> None:
         self.kind = kind
         self.root = root.rstrip("/") if root else None
+        self.known_roots = (self.root, *roots)
         self.api = ForgejoApi(kind, self.root, patience, stop, told)
         self._paths: dict[RepoRef, RepoPath] = {}
         self._lists: dict[RepoPath, PullList] = {}
@@ -61,7 +64,7 @@ class ForgejoBase:
         with self._mutex:
             known = self._paths.get(repo)
         if known is None:
-            known = read_repo_path(repo, self.root)
+            known = read_repo_path(repo, repo.forge_url or self.root)
             with self._mutex:
                 self._paths[repo] = known
         return known

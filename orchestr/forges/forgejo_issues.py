@@ -7,7 +7,8 @@ import re
 from orchestr.forges.base import ForeignAddress, ForgeError, Issue
 from orchestr.forges.forgejo_base import ForgejoBase
 from orchestr.forges.forgejo_query import read_author
-from orchestr.forges.forgejo_remote import parse_repo_url
+from orchestr.forges.forgejo_remote import RepoPath, parse_repo_url
+from orchestr.forges.repo_refs import find_forge_url
 
 _ADDRESS = re.compile(r"(https?://[^\s?#]+)/(?:issues|pulls)/(\d{1,12})/?(?:[?#].*)?")
 
@@ -18,7 +19,7 @@ class ForgejoIssues(ForgejoBase):
     def read_issue(self, address: str) -> Issue:
         """See `IssueForge.read_issue`. Who may write to the repository has a say."""
         found = _ADDRESS.fullmatch(address.strip())
-        path = parse_repo_url(found[1], self.root) if found else None
+        path = self._read_address(found[1]) if found else None
         if found is None or path is None or self.api.find_login(path) is None:
             raise ForeignAddress(
                 f"{address!r} is no issue at a Forgejo that there is a login for",
@@ -36,3 +37,7 @@ class ForgejoIssues(ForgejoBase):
                 if name in writers and each["body"]:
                     said.append(f"{name}: {each['body']}")
         return Issue(address, row["title"], row.get("body") or "", tuple(said))
+
+    def _read_address(self, url: str) -> RepoPath | None:
+        """The repository with this address, at the forge that it names and no other."""
+        return parse_repo_url(url, find_forge_url(url, self.known_roots))

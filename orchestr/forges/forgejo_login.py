@@ -7,7 +7,7 @@ hidden from them (`orchestr.sandbox.places`), and what is printed hides it.
 A token goes to one host. ``FORGEJO_TOKEN`` and ``GITEA_TOKEN`` are meant for the host that
 ``FORGEJO_URL`` or ``GITEA_URL`` names, else for that of `[forge] url`, else for codeberg.org (of
 kind `gitea`: gitea.com): the URL of a clone's remote, which anybody may have written, never decides
-where a token is sent.
+where a token is sent, nor that it is sent unencrypted (``clear``: the address must say `http`).
 """
 
 from __future__ import annotations
@@ -50,35 +50,49 @@ class LoginPlaces:
         return VARIABLES[::-1] if self.kind == "gitea" else VARIABLES
 
     @property
-    def token_host(self) -> str:
-        """The host that the token of the environment is meant for."""
+    def token_url(self) -> str:
+        """The address that the token of the environment is meant for."""
         for name in HOST_VARIABLES:
             value = self.environ.get(name, "")
             if value:
-                return urlsplit(value if "://" in value else f"https://{value}").netloc
-        return urlsplit(self.root).netloc if self.root else USUAL_HOSTS[self.kind]
+                return value if "://" in value else f"https://{value}"
+        return self.root or f"https://{USUAL_HOSTS[self.kind]}"
+
+    @property
+    def token_host(self) -> str:
+        """The host in it."""
+        return urlsplit(self.token_url).netloc
 
 
-def find_login(host: str, places: LoginPlaces) -> ForgejoLogin | None:
-    """The login for a host (`codeberg.org`, `localhost:3000`); None when there is none.
+def find_login(host: str, places: LoginPlaces, *, clear: bool = False) -> ForgejoLogin | None:
+    """The login for a host (`codeberg.org`, `localhost:3000`); None when there is none. ``clear``:
+    it would be sent unencrypted.
 
     Raises ForgeError when the settings of tea cannot be read.
     """
-    if host == places.token_host:
+    if host == places.token_host and (not clear or _is_http(places.token_url)):
         for name in places.variables:
             if places.environ.get(name):
                 return ForgejoLogin(places.environ[name], f"${name}")
     path = find_tea_config(places.environ)
     for row in _read_tea_logins(path):
         token = row.get("token")
-        if urlsplit(str(row.get("url"))).netloc == host and isinstance(token, str) and token:
+        url = str(row.get("url"))
+        if urlsplit(url).netloc != host or (clear and not _is_http(url)):
+            continue
+        if isinstance(token, str) and token:
             return ForgejoLogin(token, str(path))
     return None
 
 
-def explain_login(host: str, places: LoginPlaces) -> str:
+def explain_login(host: str, places: LoginPlaces, *, clear: bool = False) -> str:
     """What to do for a login."""
     names = places.variables
+    if clear and find_login(host, places) is not None:
+        return (
+            f"http:// is unencrypted: let the address of the remote begin with https://, or export"
+            f" FORGEJO_URL=http://{host} if the token may go there so"
+        )
     if places.token_host == host:
         return (
             f"export {names[0]}=... (scopes write:repository, write:issue, read:user), or"
@@ -91,6 +105,10 @@ def explain_login(host: str, places: LoginPlaces) -> str:
             f" {host}"
         )
     return f"tea login add --url https://{host}, or FORGEJO_URL=https://{host} with {names[0]}"
+
+
+def _is_http(url: str) -> bool:
+    return urlsplit(url).scheme == "http"
 
 
 def find_tea_config(environ: Mapping[str, str]) -> Path:

@@ -90,7 +90,7 @@ def read_repo_path(ref: RepoRef, root: str | None = None) -> RepoPath:
         f"repository {ref.name}: its remote {ref.remote!r} ({redact(urls[0], ())}) is not"
         " OWNER/NAME at a Forgejo or Gitea",
         hint=f"git -C {ref.path} remote set-url {ref.remote} https://codeberg.org/OWNER/NAME.git,"
-        " or set [forge] url in orchestr.toml to where the forge is",
+        f" or set [repos.{ref.name}] forge_url in orchestr.toml to where the forge is",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestr.forges import gitlab_query as query
@@ -14,18 +14,21 @@ from orchestr.forges.rate_limit import PATIENCE
 
 
 class GitLabBase:
-    """``root`` is the address of the GitLab where the remotes do not show it, ``patience`` the
-    seconds that a request may wait for it."""
+    """``root`` is the address of the GitLab where the remotes do not show it, ``roots`` are those
+    that single repositories name (`RepoRef.forge_url`), ``patience`` the seconds that a request may
+    wait for it."""
 
     def __init__(
         self,
         root: str | None = None,
         *,
+        roots: Sequence[str] = (),
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
         told: WaitListener | None = None,
     ) -> None:
         self.root = root.rstrip("/") if root else None
+        self.known_roots = (self.root, *roots)
         self.api = GitLabApi(self.root, patience, stop, told)
         self._projects: dict[RepoRef, ProjectPath] = {}
         self._mutex = threading.Lock()
@@ -40,7 +43,7 @@ class GitLabBase:
         with self._mutex:
             known = self._projects.get(repo)
         if known is None:
-            known = read_project(repo, self.root)
+            known = read_project(repo, repo.forge_url or self.root)
             with self._mutex:
                 self._projects[repo] = known
         return known

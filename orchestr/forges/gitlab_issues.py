@@ -7,6 +7,7 @@ import re
 from orchestr.forges.base import ForeignAddress, ForgeError, Issue
 from orchestr.forges.gitlab_base import GitLabBase
 from orchestr.forges.gitlab_remote import parse_project_url
+from orchestr.forges.repo_refs import find_forge_url
 
 _ADDRESS = re.compile(
     r"(https?://[^/\s]+/[^\s?#]+?)/-/(issues|work_items|merge_requests)/(\d{1,12})/?(?:[?#].*)?"
@@ -22,7 +23,8 @@ class GitLabIssues(GitLabBase):
         """See `IssueForge.read_issue`. Who is a member of the project, with a role of Reporter or
         more, has a say."""
         found = _ADDRESS.fullmatch(address.strip())
-        project = parse_project_url(found[1], self.root) if found else None
+        root = find_forge_url(found[1], self.known_roots) if found else None
+        project = parse_project_url(found[1], root) if found else None
         if found is None or project is None:
             raise ForeignAddress(
                 f"{address!r} is not the address of an issue at GitLab",

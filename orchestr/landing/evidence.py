@@ -7,11 +7,12 @@ cannot be read is unknown: a likelihood decides about order and depth, never abo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestr.cell.context import CellContext
 from orchestr.errors import OrchestrError
+from orchestr.git.line_counts import count_changed_lines
 from orchestr.landing.events import Offered
 from orchestr.landing.likelihood import ChangeEvidence, estimate_risk
 from orchestr.landing.session import LandingSession
@@ -58,21 +59,9 @@ def _read_changed_lines(session: LandingSession, offer: Offered) -> Lines | None
     if done is None:
         return None
     try:
-        shown = ctx.repo.run_readonly(
-            "diff-tree", "-r", "-z", "--numstat", "--no-renames", done.base, change.head, "--"
-        )
+        return count_changed_lines(ctx.repo, done.base, change.head)
     except OrchestrError:
         return None
-    return dict(_split_counts(shown.text.split("\0")))
-
-
-def _split_counts(records: Iterable[str]) -> Iterable[tuple[str, int]]:
-    """Path and lines of each record of `--numstat -z`; a binary file counts as one line."""
-    for record in records:
-        added, _, rest = record.partition("\t")
-        removed, _, path = rest.partition("\t")
-        if path:
-            yield path, int(added) + int(removed) if added.isdecimal() else 1
 
 
 def _count_rounds(ctx: CellContext) -> Counter[str]:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import log2
+from types import MappingProxyType
 from typing import Any
 
 from orchestr.plan.dag import FeaturePlan
@@ -33,6 +34,7 @@ MANY = 8
 SEED = 1
 DRAWS = 1000  # of a feature of up to 50 cells; larger ones draw less often
 _DRAWN = 50_000  # values at most
+_BESIDE = "@"  # between a cell's name and the number of an attempt side by side; no cell has it
 
 
 class Likeness(StrEnum):
@@ -62,6 +64,9 @@ class CellTraits:
     model: str = ""
     todo: int | None = None
     files: int | None = None
+
+
+_NOTHING: Mapping[str, Sequence[CellTraits]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +183,28 @@ def forecast_cost(
     samples: Sequence[CostSample],
     slots: int,
     audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
-    followers: Mapping[str, Sequence[CellTraits]] | None = None,
+    beside: Mapping[str, Sequence[CellTraits]] = _NOTHING,
+    followers: Mapping[str, Sequence[CellTraits]] = _NOTHING,
 ) -> FeatureCost:
     """The figures of a run. ``wanted``: the cells that would get an attempt, and their traits;
-    ``followers``: by cell, those of the agents that would follow one that failed.
+    ``beside``: those of further attempts of a cell at the same time, each with a row of its own;
+    ``followers``: those of the agents that would follow one that failed.
 
     ``samples`` are of all features. ``audit``: the name of the feature's last step where it would
     be made, its traits and the samples of such steps: a row of its own, after all cells.
     """
     cells, values = [], {}
-    asked = [(c.name, wanted[c.name], samples) for c in plan.cells if c.name in wanted]
+    asked: list[tuple[str, CellTraits, Sequence[CostSample]]] = []
+    for cell in plan.cells:
+        if cell.name in wanted:
+            several = (wanted[cell.name], *beside.get(cell.name, ()))
+            names = (cell.name, *(f"{cell.name}{_BESIDE}{n + 2}" for n in range(len(several) - 1)))
+            asked += [(name, one, samples) for name, one in zip(names, several, strict=True)]
     asked += [audit] if audit is not None else []
     for name, traits, alike in asked:
-        likeness, chosen = choose_alike((plan.feature, name), traits, alike)
-        behind = (followers or {}).get(name, ())
-        mine = _list_columns((plan.feature, name), (traits, *behind), alike)
+        key, behind = (plan.feature, cell_of_row(name)), followers.get(name, ())
+        likeness, chosen = choose_alike(key, traits, alike)
+        mine = _list_columns(key, (traits, *behind), alike)
         values[name] = mine
         spreads = [make_spread(column) if column else None for column in mine]
         cells.append(CellCost(name, likeness, len(chosen), *spreads))
@@ -265,6 +277,11 @@ def make_spread(ordered: Sequence[float]) -> Spread:
     return Spread(*(find_quantile(ordered, share) for share in (0.1, 0.5, 0.9)))
 
 
+def cell_of_row(name: str) -> str:
+    """The cell of a row: attempts side by side have one each."""
+    return name.partition(_BESIDE)[0]
+
+
 def _same_agent(one: CellTraits, other: CellTraits) -> bool:
     return (one.agent, one.model) == (other.agent, other.model)
 
@@ -328,18 +345,23 @@ def _make_schedule(
 ) -> Callable[[Mapping[str, float]], float]:
     """Seconds by cell -> when the last one ends. Cells without an attempt take no time."""
     late: dict[str, frozenset[str]] = {}  # the nearest upstreams that get an attempt
+    rows: dict[str, set[str]] = {}  # a cell -> its row, and those of attempts side by side
+    for name in values:
+        rows.setdefault(cell_of_row(name), set()).add(name)
     for cell in plan.cells:
         found: set[str] = set()
         for upstream in cell.upstreams:
-            found |= {upstream} if upstream in values else late[upstream]
+            found |= rows.get(upstream) or late[upstream]
         late[cell.name] = frozenset(found)
-    cells = frozenset(values) & late.keys()  # a last step waits for all of them
-    above = {name: {(plan.feature, up) for up in late.get(name, cells)} for name in values}
+    cells = frozenset(name for name in values if cell_of_row(name) in late)
+    above = {  # a last step waits for all of them
+        name: {(plan.feature, up) for up in late.get(cell_of_row(name), cells)} for name in values
+    }
 
     def end_of(seconds: Mapping[str, float]) -> float:
         waiting = {
             (plan.feature, name): WaitingCell(
-                above[name], seconds.get(name, 0.0), plan.priority.get(name, 0.0)
+                above[name], seconds.get(name, 0.0), plan.priority.get(cell_of_row(name), 0.0)
             )
             for name in values
         }

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestr.cell.agent.own_attempt import choose_agent
-from orchestr.cell.agent_chain import list_authors
+from orchestr.cell.agent_chain import list_workers
 from orchestr.cell.agent_options import list_author_models, reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
@@ -98,7 +98,7 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
-            for name in list_authors(ctx):
+            for name in dict.fromkeys((ctx.agent_settings.name, *list_workers(ctx))):
                 add_models(run, name, list_author_models(ctx, name))
         for cell, readers in ((ctx, requested_reviewers(ctx)), (None, run.feature.auditors)):
             for one in readers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestr.cell.agent_chain import list_authors
+from orchestr.cell.agent_chain import list_workers
 from orchestr.cell.context import CellContext
 from orchestr.spec.checks import Reviewer
 from orchestr.spec.phases import Action, Phase
@@ -20,7 +20,7 @@ def list_cell_agents(cells: Iterable[CellContext]) -> set[str]:
     found: set[str] = set()
     for ctx in cells:
         if ctx.cell.action is Action.AGENT:
-            found |= set(list_authors(ctx))
+            found |= set(list_workers(ctx))
         found |= {phase.agent for phase in ctx.cell.own_phases if phase.agent is not None}
         found |= {reviewer.agent for reviewer in requested_reviewers(ctx)}
     return found

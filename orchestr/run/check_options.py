@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from orchestr.cell.agent_chain import list_authors
+from orchestr.cell.agent_chain import list_workers
 from orchestr.cell.agent_options import own_phase_options, planned_options, reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import Problem
@@ -154,7 +154,7 @@ def _list_asked(run: FeatureRun, cells: Sequence[CellContext]) -> list[tuple[str
         if ctx.cell.action is Action.AGENT:
             asked += [
                 (name, planned_options(ctx, role, agent=name).options)
-                for name in list_authors(ctx)
+                for name in dict.fromkeys((ctx.agent_settings.name, *list_workers(ctx)))
                 for role in AUTHOR_ROLES
             ]
             readers += [(one, ctx) for one in ctx.cell.proof.reviewers]

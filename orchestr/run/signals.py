@@ -72,19 +72,20 @@ class InterruptHandler:
         threading.Thread(target=self._kill_and_exit, daemon=True).start()
 
     def _kill_and_exit(self) -> None:
+        from orchestr.cell.candidate import with_candidates
         from orchestr.cell.phases import cross_checks
         from orchestr.cell.worktree.worktree_guard import kill_leftover_checks
 
         for run in self._runs:
             for plan in run.plan.cells:
-                ctx = run.cell_context(plan.name)
-                newest = attempts.current_attempt(ctx.dir)
-                if newest is not None and newest.is_open:
-                    folder = attempts.attempt_folder(ctx.dir, newest.number)
-                    client.stop_attempt(
-                        folder, marker=newest.process_marker(ctx.key), grace=0, now=True
-                    )
-                kill_leftover_checks(ctx)
+                for ctx in with_candidates(run.cell_context(plan.name)):
+                    newest = attempts.current_attempt(ctx.dir)
+                    if newest is not None and newest.is_open:
+                        folder = attempts.attempt_folder(ctx.dir, newest.number)
+                        client.stop_attempt(
+                            folder, marker=newest.process_marker(ctx.key), grace=0, now=True
+                        )
+                    kill_leftover_checks(ctx)
             cross_checks.kill_leftover_cross_checks(run)
         time.sleep(2.0)  # the phases journal what they can
         os._exit(int(ExitCode.INTERRUPTED))

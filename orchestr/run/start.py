@@ -10,12 +10,14 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestr.cell.agent_chain import list_beside
+from orchestr.cell.candidate import with_candidates
 from orchestr.cell.context import ABORT, CellContext, FeatureRun
 from orchestr.cell.phases.forget import forget_phases
 from orchestr.cell.pull_request.observe import observe_pull_requests
@@ -89,6 +91,7 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
         found = _forecast_goal(goal, forced)
         may = {f.name: f.phases for f in found if f.would is ForecastOutcome.RUN}
         cells += len(may)
+        reasons += _name_side_by_side(goal.run, may)
         paid = paid_agents(
             goal.run,
             [n for n, phases in may.items() if _may_start_agent(goal.run.cell_context(n), phases)],
@@ -111,6 +114,16 @@ def confirm_run(goals: Sequence[FeatureGoals], *, yes: bool, forced: bool) -> bo
         [what, *(f"It uses {reason}." for reason in reasons), *expected],
         unheard="this run needs a confirmation and there is no terminal",
     )
+
+
+def _name_side_by_side(run: FeatureRun, may: Mapping[str, Collection[str]]) -> list[str]:
+    """The cells that would start several attempts at once, and how many."""
+    found = []
+    for name, phases in may.items():
+        count = len(list_beside(run.cell_context(name)))
+        if count and Phase.IMPLEMENT in phases:
+            found.append(f"{count} attempts side by side for cell {name}")
+    return found
 
 
 def _foretell_cost(
@@ -345,7 +358,8 @@ def make_tail_reader(runs: dict[str, FeatureRun]) -> Any:
 
     def read_last_words(feature: str, cell: str) -> str | None:
         ctx = runs[feature].cell_context(cell)
-        newest = attempts.current_attempt(ctx.dir)
+        found = [attempts.current_attempt(one.dir) for one in with_candidates(ctx)]
+        newest = next((one for one in reversed(found) if one is not None), None)
         if newest is None:
             return None
         parse = event_parser(runs[feature].settings, newest.agent)

@@ -71,7 +71,7 @@ def make_stub_settings(
 
 
 # What is about the real clone and its forge; a stub has an origin of its own.
-_REAL = ("url", "create", "land", "forge", "remote", "upstream", "land_requires")
+_REAL = ("url", "create", "land", "forge", "forge_url", "remote", "upstream", "land_requires")
 
 
 def _make_repo(table: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -110,7 +110,7 @@ class _SettingsLoader:
         agents, default = self._load_agents(raw.get("agents", {}), servers)
         phases = self._load_phases(raw.get("phases", {}), agents)
         limits = LimitSettings(**self._convert_section("limits", raw.get("limits", {})))
-        forge = self._load_forge(raw.get("forge", {}), [repo.forge for repo in repos.values()])
+        forge = self._load_forge(raw.get("forge", {}), repos)
         checks = CheckSettings(**self._convert_section("checks", raw.get("checks", {})))
         ports = self._load_ports(raw.get("ports", {}))
         landing = LandingSettings(**self._convert_section("landing", raw.get("landing", {})))
@@ -308,12 +308,12 @@ class _SettingsLoader:
             )
         return agent
 
-    def _load_forge(self, raw: Any, of_repos: Sequence[str | None]) -> ForgeSettings:
+    def _load_forge(self, raw: Any, repos: Mapping[str, RepoSettings]) -> ForgeSettings:
         """The table; a key of one kind is allowed when any repository's forge is of it."""
         given = self._convert_section("forge", raw)
         kind = str(given.get("kind", "local"))
         allowed: set[str] = set()
-        for name in {kind, *of_repos} - {None}:
+        for name in {kind, *(repo.forge for repo in repos.values())} - {None}:
             try:
                 allowed |= set(FORGE_KINDS.load(str(name)).keys)
             except OrchestrError as error:
@@ -323,6 +323,12 @@ class _SettingsLoader:
             if key in given and key not in allowed:
                 hint = f'it is for kind = "{of}"'
                 self._add_problem(("forge", key), f"kind `{kind}` has no `{key}`", hint)
+        for name, repo in repos.items():
+            mine = repo.forge or kind
+            if repo.forge_url and "url" not in FORGE_KINDS.load(mine).keys:
+                why = f"its forge is of kind `{mine}`, which has no address of its own"
+                hint = 'write forge = "gitlab" or forge = "forgejo"'
+                self._add_problem(("repos", name, "forge_url"), why, hint)
         return ForgeSettings(**given)
 
     def _load_phases(self, raw: Any, agents: Mapping[str, Any]) -> dict[str, OwnPhase]:

@@ -69,13 +69,14 @@ class Surroundings:
     ``agents`` are agents that are installed, the default first: names of kinds, and those of
     ``acp_commands``, the commands of agents that speak ACP. ``forge`` is the kind of the hosted
     forge that pull requests can be opened at, empty without one; ``forge_why_not`` says of each
-    kind that a remote is at what lacks.
+    kind that a remote is at what lacks, ``forge_unknown`` which hosts are of no known kind.
     """
 
     repos: tuple[RepoEntry, ...] = ()
     agents: tuple[str, ...] = ()
     forge: str = ""
     forge_why_not: Mapping[str, str] = field(default_factory=dict)
+    forge_unknown: str = ""
     acp_commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -196,8 +197,9 @@ def _forge_text(found: Surroundings) -> str:
         how = "by its client gh" if found.forge == "github" else "docs/forges.md"
         start = f'kind = "{found.forge}"'
         return f'{start:<27}# {how}; "local": a folder, nothing leaves here'
-    if found.forge_why_not:
+    if found.forge_why_not or found.forge_unknown:
         lacks = "; ".join(f'"{kind}": {why}' for kind, why in found.forge_why_not.items())
+        lacks = lacks or found.forge_unknown
         return f'kind = "local"             # {_comment(lacks)}'
     return 'kind = "local"             # a folder, .orchestr/forge; or "github"'
 

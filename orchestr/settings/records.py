@@ -130,6 +130,10 @@ class RepoSettings:
     forge: Annotated[
         keys.ForgeKindName | None, Doc("where its pull requests live; default: `forge.kind`")
     ] = None
+    forge_url: Annotated[
+        keys.Address | None,
+        Doc("the address of its forge; default: `forge.url`", "https://git.example.org/forge"),
+    ] = None
     generated: Annotated[
         keys.Generated,
         Doc(

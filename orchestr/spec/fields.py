@@ -18,6 +18,7 @@ from orchestr.spec.agent_options import (
     options_schema,
     parse_cell_tables,
 )
+from orchestr.spec.best_of import BestOf, best_of_schema, parse_best_of
 from orchestr.spec.declare import Doc, KeyedBy, MayBeLeftOut, NotEmpty, Rule, Table, WrittenAs
 from orchestr.spec.field_types import BadValue, kind_of, quote_value
 from orchestr.spec.own_phases import OwnPhase, parse_phases, phases_schema
@@ -118,6 +119,7 @@ PhaseTables = Annotated[
     tuple[RoleOptions, ...],
     Rule(parse_cell_tables, parses=True, schema=options_schema(CELL_ROLES)),
 ]
+SideBySide = Annotated[BestOf | None, Rule(parse_best_of, parses=True, schema=best_of_schema())]
 
 # --- files and folders of the worktree
 Pattern = Annotated[str, Rule(check_path_pattern)]

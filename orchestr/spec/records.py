@@ -131,6 +131,12 @@ class Cell:
         OnlyForAgents(),
         Doc("how long a usage limit is waited for before the next of `agents` works", "30m"),
     ] = None
+    best_of: Annotated[
+        fields.SideBySide,
+        IN_DEFAULTS,
+        OnlyForAgents(),
+        Doc("so many attempts side by side, of which the best is taken", 3),
+    ] = None
 
     @property
     def has_plan_phase(self) -> bool:

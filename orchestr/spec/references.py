@@ -223,7 +223,8 @@ def _role_problems(document: Document, section: str, cells: list[CellSketch]) ->
             continue
         usual = [] if "agent" in fields else defaults.get("agents")
         listed = fields.get("agents", usual)
-        if "max_wait" in fields and len(set(map(str, listed or []))) < 2:
+        several = "best_of" in {*fields, *defaults} or len(set(map(str, listed or []))) > 1
+        if "max_wait" in fields and not several:
             message = "`max_wait` counts only where another agent follows"
             hint = "name it, like `agents: [claude, codex]`, or remove `max_wait`"
             yield document.make_problem(
@@ -257,11 +258,16 @@ def _cut_text_problems(document: Document, here: tuple[str, ...], todo: Any) -> 
 def _chain_problems(
     document: Document, levels: Iterable[tuple[tuple[str, ...], Any, bool]]
 ) -> Iterable[Problem]:
-    """`agent` beside `agents`: only one of them can name the first."""
+    """`agent` beside `agents`: only one of them can name the first; neither goes one after the
+    other what works side by side."""
     for here, fields, _ in levels:
         if isinstance(fields, dict) and "agent" in fields and "agents" in fields:
             message = "`agents` names the first one already"
             yield document.make_problem((*here, "agent"), message, "remove it", at_key=True)
+        if isinstance(fields, dict) and "best_of" in fields and "agents" in fields:
+            message = "attempts side by side are followed by no other agent"
+            hint = "name the agents in best_of: {n: 3, agents: [...]}, or remove it"
+            yield document.make_problem((*here, "agents"), message, hint, at_key=True)
 
 
 def _agent_problems(
@@ -278,6 +284,10 @@ def _agent_problems(
         named: list[tuple[tuple[str | int, ...], Any]] = [(("agent",), fields.get("agent"))]
         named += [(("agents", index), name) for index, name in enumerate(listed)
                   ] if isinstance(listed, list) else []  # fmt: skip
+        best_of = fields.get("best_of")
+        side = best_of.get("agents") if isinstance(best_of, dict) else None
+        named += [(("best_of", "agents", index), name) for index, name in enumerate(side)
+                  ] if isinstance(side, list) else []  # fmt: skip
         for step, name in named:
             if isinstance(name, str) and name not in agents:
                 declare = "declare it in orchestr.toml, like [agents.my-agent]"

@@ -14,10 +14,12 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from orchestr.codec import ExtensibleRecord, Record, read_toml_record, replace, write_toml_record
 from orchestr.files import write_atomic
 from orchestr.spec.phases import Phase
+from orchestr.state.candidate_places import candidate_place, home_of, owner_of
 from orchestr.state.journal import utc_timestamp
 from orchestr.state.results import TRANSCRIPT, digest
 from orchestr.supervisor.protocol import LAUNCH
@@ -52,10 +54,17 @@ class Attempt(ExtensibleRecord, frozen=True):
     pictured: bool = False  # its folder says whether its surroundings were compared
     tries: int = 0  # how many attempts before it failed and were followed by another, see `retry`
     followed: bool = False  # it failed, and another one follows by itself
+    candidate: int = 0  # its place among those that worked side by side, from 1 (`best_of`)
+    chosen: bool = False  # of a candidate: what it made is the cell's
 
     @property
     def is_open(self) -> bool:
         return self.state != "closed"
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is a candidate's: the cell itself does not go on from it."""
+        return self.candidate > 0 and not self.chosen
 
     @property
     def phase(self) -> str:
@@ -88,9 +97,8 @@ class FreshRequest(Record, frozen=True):
 
 def attempt_folder(cell_dir: Path, number: int) -> Path:
     """Where an attempt keeps what it made; a negative number is a plan's."""
-    if number < 0:
-        return cell_dir / "plans" / str(-number)
-    return cell_dir / "attempts" / str(number)
+    kind = "plans" if number < 0 else "attempts"
+    return home_of(cell_dir) / kind / str(abs(number))
 
 
 def attempt_file(cell_dir: Path, number: int) -> Path:
@@ -193,22 +201,46 @@ def newest_attempt_at(cell_dir: Path, phase: str = "") -> Attempt | None:
 
 def _newest_first(cell_dir: Path) -> Iterator[Attempt]:
     records = (read_attempt(cell_dir, number) for number in reversed(attempt_numbers(cell_dir)))
-    return (record for record in records if record is not None)
+    mine = candidate_place(cell_dir) > 0
+    return (one for one in records if one is not None and (mine or not one.is_aside))
 
 
 def open_attempt(
     cell_dir: Path, *, key: str, agent: str, model: str | None, start: str, tries: int = 0
 ) -> Attempt:
     """Record a new attempt before anything of it starts."""
-    number = max(attempt_numbers(cell_dir), default=0) + 1
+    number = claim_number(cell_dir)
     request = fresh_request(cell_dir)
     attempt = Attempt(number, key, agent, start, model or "", fresh=request or "",
                       opened_at=utc_timestamp(), token=os.urandom(8).hex(), pictured=True,
-                      tries=tries)  # fmt: skip
+                      tries=tries, candidate=candidate_place(cell_dir))  # fmt: skip
     write_attempt(cell_dir, attempt)
     for name in (FRESH, REBUILD, PREPARING):
         (cell_dir / name).unlink(missing_ok=True)
     return attempt
+
+
+_claiming = Lock()  # candidates of a cell begin at once, in the threads of one run
+
+
+def claim_number(cell_dir: Path) -> int:
+    """The number of the next attempt; a candidate's is its own from then on."""
+    home = home_of(cell_dir)
+    unused = [n for n in attempt_numbers(cell_dir) if read_attempt(cell_dir, n) is None]
+    if home != cell_dir and unused:
+        return unused[-1]
+    with _claiming:
+        if home == cell_dir:
+            return max(attempt_numbers(home), default=0) + 1
+        number = max((n for n in attempt_numbers(home) if _is_taken(home, n)), default=0) + 1
+        attempt_folder(home, number).mkdir(parents=True, exist_ok=True)
+        (cell_dir / "attempts" / str(number)).mkdir(parents=True)
+        return number
+
+
+def _is_taken(home: Path, number: int) -> bool:
+    """Whether a number is an attempt's: a kill may have left an empty folder that is nobody's."""
+    return any(attempt_folder(home, number).iterdir()) or owner_of(home, number) != home
 
 
 def open_phase_attempt(
@@ -342,15 +374,15 @@ def is_branch_in_preparation(cell_dir: Path) -> bool:
 
 def link_transcript(cell_dir: Path, number: int) -> None:
     """Point the cell's `transcript.jsonl` at an attempt's, by rename."""
-    target = f"attempts/{number}/{TRANSCRIPT}"
+    home, target = home_of(cell_dir), f"attempts/{number}/{TRANSCRIPT}"
     own = attempt_folder(cell_dir, number) / TRANSCRIPT
     own.parent.mkdir(parents=True, exist_ok=True)
     own.touch(exist_ok=True)
-    link = cell_dir / TRANSCRIPT
+    link = home / TRANSCRIPT
     with suppress(OSError):
         if str(link.readlink()) == target:
             return
-    temporary = cell_dir / f".{TRANSCRIPT}.{os.getpid()}.tmp"
+    temporary = home / f".{TRANSCRIPT}.{os.getpid()}.{number}.tmp"
     with suppress(FileNotFoundError):
         temporary.unlink()
     temporary.symlink_to(target)

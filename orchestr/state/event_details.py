@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestr.state.candidate_details import CandidatesJudged
 from orchestr.state.detail_fields import Details, Number, Text
 from orchestr.state.follow_details import FollowAnswered, FollowCleared, FollowNoted, FollowParked
 from orchestr.state.forge_details import ForgeUnreachable, ForgeWaits
@@ -395,5 +396,5 @@ EventDetails = (
     | LandUpdate | LandUndone
     | ForgeUnreachable | ForgeWaits | ResultWritten | CellMoved | CellRetired | CellAccepted
     | FollowNoted | FollowParked | FollowCleared | FollowAnswered
-    | SpecLocked | SpecChanged | SpecAmended
+    | SpecLocked | SpecChanged | SpecAmended | CandidatesJudged
 )  # fmt: skip

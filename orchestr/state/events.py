@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     ATTEMPT_CLOSED = "attempt.closed"
     RESULT_WRITTEN = "result.written"
     CHECK_DONE = "check.done"
+    CANDIDATES_JUDGED = "candidates.judged"
     REPAIR_OPENED = "repair.opened"
     REPAIR_CLOSED = "repair.closed"
     REVIEW_DONE = "review.done"

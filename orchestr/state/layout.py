@@ -10,6 +10,7 @@ from orchestr.errors import ExitCode, OrchestrError
 from orchestr.settings.records import Settings
 
 DRAFT = ".draft"  # in the place of a cell's name, for the agent that drafts a spec: no cell has it
+CANDIDATE = "@"  # between a cell's name and a number: the place of a candidate; no cell has it
 AGENTS_LOCK = "agents.lock.toml"  # beside orchestr.toml, see `orchestr.run.agents_lock`
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from orchestr.spec.phases import Phase
 from orchestr.state.attempt_transitions import add_cost, apply_attempt
+from orchestr.state.candidate_details import CandidatesJudged
 from orchestr.state.event_details import (
     ApprovalAsked,
     ApprovalGiven,
@@ -203,6 +204,9 @@ def _apply_to_cell(cell: CellView, event: Event) -> CellView:
             return apply_follow(cell, details, event)
         case PushDone():
             return replace(cell, pr_checks=None)  # they were of another head
+        case CandidatesJudged():
+            agent, attempt = details.agent or cell.agent, event.attempt or cell.attempt
+            return replace(cell, agent=agent, attempt=attempt)
         case RepairOpened():
             of, number = int(details.of or 0), int(details.round or 0)
             total = f" of {of}" if of else ""

@@ -101,6 +101,20 @@ def test_a_single_remote_of_another_name_is_found(src: Path) -> None:
     assert 'remote = "fork"\nupstream = "theirs"\n' in repo_table(entry)
 
 
+def test_a_host_of_no_known_kind_is_named(src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(src))
+    for name in ("FORGEJO_URL", "GITEA_URL", "GITEA_SERVER_URL", "GITLAB_HOST", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    git(src / "alpha", "remote", "set-url", "origin", "https://git.corp.example/o/alpha.git")
+    found = survey_folder(src / "ws").found
+    assert found.forge_unknown == "what is at git.corp.example? see docs/forges.md"
+    assert "forge: the folder .orchestr/forge (what is at git.corp.example?" in init(src, "ws")
+    monkeypatch.setenv("GITEA_URL", "https://git.corp.example")
+    monkeypatch.setenv("GITEA_TOKEN", "t")
+    found = survey_folder(src / "ws").found
+    assert (found.forge, found.forge_unknown) == ("gitea", "")
+
+
 @pytest.mark.slow
 def test_a_repository_that_came_later_is_named_with_its_table(src: Path) -> None:
     init(src, "ws")

@@ -149,6 +149,23 @@ def test_no_history_is_said() -> None:
     assert cost_lines(last)[0].startswith("forecast of 1 cell and the audit: no history at all")
 
 
+def test_attempts_side_by_side_are_all_paid_and_all_waited_for() -> None:
+    history = [sample(100)] * cf.MANY
+    cheap = replace(HERE, agent="codex")
+    plan = plan_of(a=[], b=["a"])
+    wanted = {"a": HERE, "b": HERE}
+    alone = forecast_cost(plan, wanted, history, 3)
+    three = forecast_cost(plan, wanted, history, 3, beside={"a": [HERE, cheap]})
+    assert [cell.name for cell in three.cells] == ["a", "a@2", "a@3", "b"]
+    assert three.cells[2].likeness is Likeness.OTHERS
+    assert alone.usd is not None and three.usd is not None and three.usd.p50 > 1.9 * alone.usd.p50
+    assert alone.seconds is not None and three.seconds is not None
+    assert three.seconds.p50 < 1.5 * alone.seconds.p50  # at once, then b
+    one_slot = forecast_cost(plan, wanted, history, 1, beside={"a": [HERE, HERE]})
+    assert one_slot.seconds == one_slot.serial
+    assert "forecast of 2 cells" in cost_lines(replace(three, history=0))[0]
+
+
 def test_the_scope_is_counted() -> None:
     cells = [SimpleNamespace(name=n, todo=("x", "y")) for n in "ab"]
     feature = SimpleNamespace(cells=cells)

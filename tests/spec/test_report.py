@@ -115,10 +115,10 @@ def test_the_schema_names_both_forms_and_every_field() -> None:
     assert cell["additionalProperties"] is False
     assert sorted(cell["properties"]) == [
         "action", "adopt", "agent", "agents", "allow_partial", "allow_skipped_tests", "approve",
-        "base", "branch", "checks", "depends_on", "for", "idle_timeout", "max_wait", "model",
-        "options", "owned_paths", "phases", "ports", "pull_request", "repair", "repo", "retry",
-        "review_rule", "reviewers", "screenshots", "shared_paths", "test_first", "timeout", "title",
-        "todo", "track_base", "was",
+        "base", "best_of", "branch", "checks", "depends_on", "for", "idle_timeout", "max_wait",
+        "model", "options", "owned_paths", "phases", "ports", "pull_request", "repair", "repo",
+        "retry", "review_rule", "reviewers", "screenshots", "shared_paths", "test_first", "timeout",
+        "title", "todo", "track_base", "was",
     ]  # fmt: skip
     names = schema["$defs"]["OpentdfFeature"]["properties"]["repos"]["propertyNames"]
     found = [

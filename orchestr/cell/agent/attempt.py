@@ -208,7 +208,7 @@ def _reopen_attempt(
     ctx: CellContext, stopped: Attempt, marker: WorktreeMarker, session: str
 ) -> Attempt:
     """Make the worktree ready, then record that the attempt goes on with its session."""
-    start, notes = _prepare_worktree(ctx, marker)
+    start, notes = prepare_worktree(ctx, marker)
     attempt = attempts.reopen_stopped(ctx.dir, stopped, start)
     write_start_files(ctx, attempt, marker, notes)
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
@@ -220,7 +220,7 @@ def _reopen_attempt(
 
 def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, agent: str) -> Attempt:
     """Make the worktree ready, then record the attempt."""
-    start, notes = _prepare_worktree(ctx, marker)
+    start, notes = prepare_worktree(ctx, marker)
     asked = attempts.is_rebuild_requested(ctx.dir)
     tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key, agent)
     attempt = attempts.open_attempt(
@@ -238,7 +238,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, agent: str
     return attempt
 
 
-def _prepare_worktree(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, str]:
+def prepare_worktree(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, str]:
     """The commit that the work starts from, and notes for the prompt."""
     write_plan.check_plan_approved(ctx)
     stop_unrecorded_agents(ctx)

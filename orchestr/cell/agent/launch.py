@@ -40,6 +40,9 @@ from orchestr.supervisor import client
 
 SESSION = "session"  # in an attempt's folder: what its next start goes on with
 BEGINS = "begins"
+MOVED = (
+    "moved"  # in a chosen candidate's folder: the byte of its transcript from which it works here
+)
 OUTPUT = 1 << 18  # bytes of a transcript's end that are searched for missing variables
 GO_ON = "go-on.md"
 REPAIR = "repair.md"  # the words of the newest repair, for an agent that keeps no session
@@ -206,11 +209,22 @@ def session_to_resume(folder: Path) -> str | None:
 
 def attempt_session(ctx: CellContext, attempt: Attempt) -> str | None:
     """The session of an attempt's agent, by its transcript: for `prepare_next_start` with a
-    repair."""
-    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    repair. None where all of its sessions were in another worktree (`note_new_place`): what they
+    know is where files were there."""
+    folder, since = attempts.attempt_folder(ctx.dir, attempt.number), 0
+    if attempt.chosen:
+        with suppress(ValueError):
+            since = int(_read_text(folder / MOVED) or 0)
     return tally_transcript(
-        folder / TRANSCRIPT, ctx.run.agent_adapter(attempt.agent).parse_line
+        folder / TRANSCRIPT, ctx.run.agent_adapter(attempt.agent).parse_line, since=since
     ).session_id
+
+
+def note_new_place(ctx: CellContext, attempt: Attempt) -> None:
+    """From here on the attempt's agent works in another worktree: sessions of before stay there."""
+    folder = attempts.attempt_folder(ctx.dir, attempt.number)
+    if not (folder / MOVED).exists():
+        write_atomic(folder / MOVED, str(_file_size(folder / TRANSCRIPT)).encode())
 
 
 def last_start_offset(folder: Path) -> int:

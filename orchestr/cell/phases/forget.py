@@ -12,10 +12,12 @@ from pathlib import Path
 
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agents
 from orchestr.cell.amendment import FILE as AMENDMENT
+from orchestr.cell.candidate import list_candidates
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree.branch_tip import find_branch_tip
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
+from orchestr.state.candidates import has_candidates
 from orchestr.state.events import EventKind
 from orchestr.state.results import (
     CHECKS,
@@ -68,6 +70,8 @@ def forget_phases(ctx: CellContext, phases: Collection[str], *, fresh: str | Non
         stop_attempt_agents(ctx, newest)
         attempts.close(ctx.dir, newest, "forgotten", "forgotten by a person",
                        tip=find_branch_tip(ctx))  # fmt: skip
+    if Phase.IMPLEMENT in phases and has_candidates(ctx.dir):
+        _forget_candidates(ctx)
     number = newest.number if newest else 0
     if Phase.REVIEW in phases:
         attempts.forget_opinions(ctx.dir, number)
@@ -92,6 +96,19 @@ def forget_phases(ctx: CellContext, phases: Collection[str], *, fresh: str | Non
         force=force_id,
     )
     return moved
+
+
+def _forget_candidates(ctx: CellContext) -> None:
+    """Nothing of attempts side by side is gone on with. Raises PhaseFailed while one works."""
+    from orchestr.cell.phases.candidates import end_candidates
+
+    for candidate in list_candidates(ctx):
+        newest = attempts.current_attempt(candidate.dir)
+        if newest is not None and newest.is_open and has_running_agent(candidate.dir, newest):
+            raise ctx.fail(
+                f"an agent works on {newest.label} right now", hint=f"orchestr abort {ctx.name}"
+            )
+    end_candidates(ctx, "forgotten by a person")
 
 
 def _move_aside(path: Path, folder: Path) -> bool:

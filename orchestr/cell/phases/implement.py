@@ -18,6 +18,7 @@ from orchestr.cell.agent.attempt import begin_attempt, carry_out_attempt, close_
 from orchestr.cell.agent.next_attempt import decide_next
 from orchestr.cell.auto_amendment import find_waiting_cells
 from orchestr.cell.context import CellContext
+from orchestr.cell.granted import read_grants
 from orchestr.cell.inputs import attempt_key
 from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.proof.person_commits import (
@@ -32,12 +33,14 @@ from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.foreign_commits import foreign_head
 from orchestr.cell.record import CellRecord, Decision
 from orchestr.cell.worktree.ensure import find_checkout
+from orchestr.cell.worktree.landing_request import EVIDENCE
 from orchestr.cell.worktree.person_changes import record_clean
 from orchestr.cell.worktree.take_out_kit import kit_hint, take_out_kit
 from orchestr.errors import PhaseFailed
 from orchestr.git.repo import CommitId
 from orchestr.spec.phases import Action, Phase
 from orchestr.state import attempts
+from orchestr.state.candidates import CandidateGroup, has_candidates
 from orchestr.state.events import EventKind
 from orchestr.state.results import (
     TRANSCRIPT,
@@ -62,6 +65,8 @@ class ImplementStep(StrEnum):
     TAKE_PUSHED = "take pushed"  # so do commits that were pushed elsewhere
     RECORD = "record"  # a person makes the commits (`action: push`), no agent is listed
     ADOPT = "adopt"  # the head of the pull request that is there
+    END_CANDIDATES = "end candidates"  # they are at something else than is wanted now
+    SIDE_BY_SIDE = "side by side"  # several attempts, of which one is taken
     ATTEMPT = "attempt"  # an agent works: go on with the open attempt, or begin one
 
 
@@ -71,7 +76,8 @@ class ImplementInputs:
     ``taken_base``: the base of a commit that was taken. ``person_commit`` and ``pushed``: commits
     of a person on the branch, here and at the forge. ``amended_by``: whom it waits for.
     ``amends_for``: who waits for a change of its contract. ``pr``: the pull request to adopt, asked
-    for before an attempt."""
+    for before an attempt. ``best_of``: what begins is several attempts. ``candidates``: the key
+    of those that are at work, or whose places are left."""
 
     key: str
     by_hand: bool = False
@@ -81,6 +87,8 @@ class ImplementInputs:
     amended_by: str | None = None
     amends_for: str | None = None
     pr: PullRequest | None = None
+    best_of: bool = False
+    candidates: str | None = None
 
 
 def decide(record: CellRecord, inputs: ImplementInputs) -> Decision[ImplementStep]:
@@ -88,6 +96,10 @@ def decide(record: CellRecord, inputs: ImplementInputs) -> Decision[ImplementSte
     done, newest = record.implemented, record.newest_attempt
     if record.marker is None:
         return Decision(ImplementStep.CANNOT, "its worktree is not made yet")
+    if inputs.candidates is not None:
+        if inputs.candidates != inputs.key:
+            return Decision(ImplementStep.END_CANDIDATES, "what its candidates work at changed")
+        return Decision(ImplementStep.SIDE_BY_SIDE, "attempts side by side go on")
     if inputs.taken_base is not None:
         why = f"a person's commit was taken with the newer base {inputs.taken_base[:12]}"
         return Decision(ImplementStep.MOVE_BASE, why)
@@ -103,6 +115,8 @@ def decide(record: CellRecord, inputs: ImplementInputs) -> Decision[ImplementSte
         return Decision(ImplementStep.RECORD, why)
     if inputs.pr is not None and done is None and newest is None:
         return Decision(ImplementStep.ADOPT, why)
+    if inputs.best_of and (newest is None or not newest.is_open):
+        return Decision(ImplementStep.SIDE_BY_SIDE, why)
     return Decision(ImplementStep.ATTEMPT, why)
 
 
@@ -130,8 +144,12 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> ImplementInputs:
     if marker is None:
         return ImplementInputs("")
     key = attempt_key(ctx, marker)
+    group = CandidateGroup.read(ctx.dir) if has_candidates(ctx.dir) else None
+    if group is not None:  # what moves its branch meanwhile is looked at by who takes one
+        return ImplementInputs(key, candidates=group.key)
     is_push = ctx.cell.action is Action.PUSH
     current = done is not None and done.key == key
+    amends_for = None if current else find_waiting_cells(ctx, marker)
     waits = amendment.pending_amendment(ctx, key) if done is None else None
     return ImplementInputs(
         key,
@@ -140,8 +158,15 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> ImplementInputs:
         person_commit=find_person_commit(ctx, record, key),
         pushed=foreign_head(ctx, done) if done is not None and current and not is_push else None,
         amended_by=", ".join(item.owner for item in waits.items) if waits is not None else None,
-        amends_for=None if current else find_waiting_cells(ctx, marker),
+        amends_for=amends_for,
+        best_of=ctx.cell.best_of is not None and amends_for is None and is_plain_work(ctx),
     )
+
+
+def is_plain_work(ctx: CellContext) -> bool:
+    """Whether an attempt would be at the cell's own work alone: nothing that a landing or another
+    cell asks of it, for which several attempts are too many."""
+    return not (ctx.dir / EVIDENCE).exists() and read_grants(ctx.dir) is None
 
 
 def reason_to_run(ctx: CellContext) -> str | None:
@@ -152,12 +177,13 @@ def reason_to_run(ctx: CellContext) -> str | None:
 
 def run(ctx: CellContext) -> PhaseResult:
     """Make `implement.toml`. Raises PhaseFailed with the reason, Interrupted when stopped."""
-    taken = PhaseResult.up_to_date()
+    taken, single = PhaseResult.up_to_date(), False
     while True:
         record = CellRecord.of_cell(ctx)
         inputs = read_inputs(ctx, record)
         decision = decide(record, inputs)
-        if decision.step is ImplementStep.ATTEMPT:
+        begins = (ImplementStep.ATTEMPT, ImplementStep.SIDE_BY_SIDE)
+        if decision.step in begins and inputs.candidates is None:
             inputs = replace(inputs, pr=adopt.find_adoptable_pr(ctx))
             decision = decide(record, inputs)
         marker, done = record.marker, record.implemented
@@ -182,10 +208,36 @@ def run(ctx: CellContext) -> PhaseResult:
                 return _record_commits(ctx, marker, inputs.key)
             case ImplementStep.ADOPT if inputs.pr is not None:
                 return _adopt_pull_request(ctx, inputs.pr, marker, inputs.key)
+            case ImplementStep.END_CANDIDATES:
+                _end_candidates(ctx, decision.why or "")
+            case ImplementStep.SIDE_BY_SIDE if not single:
+                best = _take_best(ctx, marker, inputs.key, decision.why or "")
+                if best is not None:
+                    return best
+                single = True
             case _:
                 made = _make_attempt(ctx, record, marker, inputs.key, decision.why or "")
                 if made is not None:
                     return made
+
+
+def _end_candidates(ctx: CellContext, why: str) -> None:
+    from orchestr.cell.phases.candidates import end_candidates
+
+    end_candidates(ctx, why)
+
+
+def _take_best(ctx: CellContext, marker: WorktreeMarker, key: str, why: str) -> PhaseResult | None:
+    """None: one attempt has to do it."""
+    from orchestr.cell.phases.candidates import work_side_by_side
+
+    made = work_side_by_side(ctx, marker, key)
+    if made is None:
+        return None
+    files = len(ctx.repo.changed_paths(made.base, made.head))
+    return PhaseResult.built(
+        why, attempt=made.attempt, head=made.head, outcome=made.outcome, files=files
+    )
 
 
 def _make_attempt(

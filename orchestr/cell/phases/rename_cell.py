@@ -23,6 +23,7 @@ from orchestr.errors import OrchestrError
 from orchestr.git.repo import Repo
 from orchestr.git.worktrees import repair_worktree
 from orchestr.state import attempts
+from orchestr.state.candidates import has_candidates
 from orchestr.state.events import EventKind
 from orchestr.state.journal import Journal
 from orchestr.state.results import PublishRecord, WorktreeMarker
@@ -49,6 +50,11 @@ def follow_new_names(run: FeatureRun) -> None:
 
 
 def _refuse_running_agent(ctx: CellContext) -> None:
+    if has_candidates(ctx.dir):
+        raise ctx.fail(
+            "its candidates are at work under the former name of the cell",
+            hint=f"take `was` out of {ctx.run.feature.path} until they have ended",
+        )
     newest = attempts.current_attempt(ctx.dir)
     if newest is not None and newest.is_open and has_running_agent(ctx.dir, newest):
         raise ctx.fail(

@@ -15,7 +15,9 @@ import dataclasses
 from collections.abc import Callable, Collection
 
 from orchestr.cell.agent.stop_agent import has_running_agent, stop_attempt_agents
+from orchestr.cell.candidate import with_candidates
 from orchestr.cell.context import CellContext, FeatureRun
+from orchestr.cell.phases.candidates import end_candidates
 from orchestr.cell.pull_request.claim import is_own_open
 from orchestr.cell.removed_cells import RemovedCell
 from orchestr.cell.worktree.check_pool import remove_idle_worktrees
@@ -65,6 +67,7 @@ def retire_cell(
     newest = attempts.current_attempt(ctx.dir)
     if stop and newest is not None and newest.is_open:
         stop_attempt_agents(ctx, newest)
+    end_candidates(ctx, "its cell was retired")
     shared = ctx.cell.branch in others or not ctx.cell.branch
     prs = [] if shared else find_open_prs(ctx)
     tip = ctx.repo.resolve_commit(f"refs/heads/{ctx.cell.branch}") if ctx.cell.branch else None
@@ -93,11 +96,13 @@ def retire_cell(
 
 def refuse_lost_work(ctx: CellContext, *, stop: bool) -> None:
     """Raises PhaseFailed for a living agent and for work that is not committed."""
-    newest = attempts.current_attempt(ctx.dir)
-    if not stop and newest is not None and newest.is_open and has_running_agent(ctx.dir, newest):
-        raise ctx.fail(
-            f"its agent works on {newest.label}", hint=f"orchestr retire {ctx.name} --stop"
-        )
+    for one in with_candidates(ctx):
+        newest = attempts.current_attempt(one.dir)
+        works = newest is not None and newest.is_open and has_running_agent(one.dir, newest)
+        if not stop and newest is not None and works:
+            raise ctx.fail(
+                f"its agent works on {newest.label}", hint=f"orchestr retire {ctx.name} --stop"
+            )
     if not ctx.worktree.exists():
         return
     if not is_same_repository(ctx):

@@ -42,6 +42,7 @@ from orchestr.git.trace import MOVING_HEAD, read_commands
 from orchestr.process.birth_time import read_birth_time
 from orchestr.state import attempts
 from orchestr.state.attempts import Attempt
+from orchestr.state.candidate_places import owner_of
 from orchestr.state.events import EventKind
 from orchestr.state.layout import WorkspaceLayout
 from orchestr.supervisor.write_samples import SLACK, WRITES
@@ -320,7 +321,7 @@ def _list_recent(layout: WorkspaceLayout, me: str, since: float) -> list[Neighbo
     """Every other cell of the workspace whose agents were at work after ``since``."""
     found = []
     for path in (layout.state / "cells").glob(f"*/*/attempts/*/{WRITES}"):
-        cell = path.parents[2]
+        cell = owner_of(path.parents[2], int(path.parent.name))
         key = f"{cell.parent.name}/{cell.name}"
         with suppress(OSError):
             if key != me and path.stat().st_mtime >= since - SLACK:

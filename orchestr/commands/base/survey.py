@@ -93,6 +93,7 @@ def survey_folder(folder: Path) -> Survey:
     agents = [known for known in list_suggested() if shutil.which(known.program)]
     found = Surroundings(
         repos, tuple(known.name for known in agents), forges.kind, forges.explain(),
+        forges.explain_unknown(),
         {known.name: known.run for known in agents if known.kind == "acp"},
     )  # fmt: skip
     return Survey(found, tuple(passed), len(clones) - len(chosen))

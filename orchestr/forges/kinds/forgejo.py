@@ -6,6 +6,7 @@ from functools import partial
 from threading import Event
 
 from orchestr.forges.base import Forge, WaitListener
+from orchestr.forges.repo_refs import list_forge_urls
 from orchestr.settings.kinds import ForgeKind
 from orchestr.settings.records import Settings
 
@@ -17,7 +18,14 @@ def make_forgejo_forge(
     from orchestr.forges.forgejo import ForgejoForge  # most verbs name a forge and never ask it
 
     chosen = settings.forge
-    return ForgejoForge(chosen.url, kind=kind, patience=chosen.patience, stop=stop, told=told)
+    return ForgejoForge(
+        chosen.url,
+        roots=list_forge_urls(settings, kind),
+        kind=kind,
+        patience=chosen.patience,
+        stop=stop,
+        told=told,
+    )
 
 
 KIND = ForgeKind(partial(make_forgejo_forge, "forgejo"), keys=("patience", "url"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 from orchestr.forges.base import Forge, WaitListener
+from orchestr.forges.repo_refs import list_forge_urls
 from orchestr.settings.kinds import ForgeKind
 from orchestr.settings.records import Settings
 
@@ -14,7 +15,8 @@ def make_gitlab_forge(settings: Settings, stop: Event | None, told: WaitListener
     from orchestr.forges.gitlab import GitLabForge  # most verbs name a forge and never ask it
 
     chosen = settings.forge
-    return GitLabForge(chosen.url, patience=chosen.patience, stop=stop, told=told)
+    urls = list_forge_urls(settings, "gitlab")
+    return GitLabForge(chosen.url, roots=urls, patience=chosen.patience, stop=stop, told=told)
 
 
 KIND = ForgeKind(make_gitlab_forge, keys=("patience", "url"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from orchestr.plan.dag import FeaturePlan
+from orchestr.state.candidate_details import CandidatesJudged
 from orchestr.state.cell_state import AMENDMENT
 from orchestr.state.event_details import (
     AgentDetails,
@@ -132,6 +133,10 @@ def _event_words(event: Event) -> list[str]:
         case SpecAmended():
             return [f"{_text(details.who)} amended {_join_names(details.fields)}: "
                     f"{headline(details.reason)}"]  # fmt: skip
+        case CandidatesJudged():
+            many = f"of {len(details.results or ())} attempts side by side"
+            taken = f"{attempt} by {_text(details.agent)} is taken: " if details.agent else ""
+            return [f"{many} {taken}{headline(details.why)}"]
         case CellIgnored():
             return ["ignored"]
         case CellUnignored():

@@ -6,7 +6,7 @@ the command line; reads files of the clones only where checks are detected. Runs
 
 from __future__ import annotations
 
-from orchestr.cell.agent_chain import list_authors
+from orchestr.cell.agent_chain import list_authors, list_beside
 from orchestr.cell.agent_options import list_work_options, planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.notes import explain_unchecked
@@ -32,6 +32,7 @@ def _describe_cell(ctx: CellContext) -> CellWork:
         worktree=str(ctx.worktree) if works else None,
         agent=known if has_agent else None,
         followers=list_authors(ctx)[1:] if has_agent else (),
+        beside=list_beside(ctx) if has_agent else (),
         model=planned_options(ctx, Role.IMPLEMENT).options.model if has_agent else None,
         options=tuple((one.work, one.chosen) for one in list_work_options(ctx))
         if has_agent

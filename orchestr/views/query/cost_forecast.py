@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestr.cell.agent_chain import list_authors
+from orchestr.cell.agent_chain import list_authors, list_beside
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.input_changes import read_kept_inputs
@@ -29,7 +29,7 @@ from orchestr.plan.cost_forecast import (
     forecast_cost,
 )
 from orchestr.plan.dag import CellForecast, ForecastOutcome
-from orchestr.spec.agent_options import Role
+from orchestr.spec.agent_options import NO_OPTIONS, Role
 from orchestr.spec.phases import Action, Phase
 from orchestr.spec.records import AUDIT
 from orchestr.state.cost_samples import list_audit_samples, list_cost_samples, make_audit_traits
@@ -86,7 +86,8 @@ def forecast_run_cost(
         )
         taken = [one for path, events in journals for one in list_audit_samples(path.stem, events)]
         audit = (AUDIT, traits, taken)
-    return _forecast_cells(run, cells, _list_samples(run.layout, journals), audit)
+    samples = _list_samples(run.layout, journals)
+    return _forecast_cells(run, cells, samples, audit, side_by_side=True)
 
 
 def find_run_risks(run: FeatureRun, cost: FeatureCost) -> tuple[BudgetRisk, ...]:
@@ -126,7 +127,8 @@ def judge_run_cost(
     mine: dict[str, CostSample] = {}
     for s in sorted(every, key=lambda s: s.attempt):
         if s.feature == _journal_name(run) and s.run == run_id and s.cell in names:
-            mine[s.cell] = add_samples(mine[s.cell], s) if s.cell in mine else s
+            one_by_one = s.cell in mine and not list_beside(run.cell_context(s.cell))
+            mine[s.cell] = add_samples(mine[s.cell], s) if one_by_one else s
     if not mine:
         return ()
     begin = min(s.opened for s in mine.values())
@@ -160,32 +162,41 @@ def judge_run_cost(
 def _forecast_cells(
     run: FeatureRun, cells: Iterable[str], samples: Sequence[CostSample],
     audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
+    *, side_by_side: bool = False,
 ) -> FeatureCost:  # fmt: skip
+    """``side_by_side``: a cell with `best_of` takes all of its attempts."""
     works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
     own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
-    wanted, followers = {}, {}
+    wanted, beside, followers = {}, {}, {}
     for ctx in works:
         mine = [s for (cell, _), s in sorted(own.items()) if cell == ctx.cell.name]
-        first, *behind = (_read_traits(ctx, mine, agent) for agent in list_authors(ctx))
-        wanted[ctx.cell.name], followers[ctx.cell.name] = first, behind
+        several = list_beside(ctx) if side_by_side else ()
+        first, *others = [_read_traits(ctx, mine, name) for name in several or (None,)]
+        behind = () if list_beside(ctx) else list_authors(ctx)[1:]
+        followers[ctx.cell.name] = [_read_traits(ctx, mine, name) for name in behind]
+        wanted[ctx.cell.name], beside[ctx.cell.name] = first, others
     if _journal_name(run) != run.feature.name:
         samples = [
             replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
             for s in samples
         ]
-    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs, audit, followers)
+    jobs = run.settings.limits.jobs
+    return forecast_cost(run.plan, wanted, samples, jobs, audit, beside, followers)
 
 
-def _read_traits(ctx: CellContext, before: Sequence[CostSample], name: str) -> CellTraits:
-    """What is known before the work of the agent ``name``: how many files it touches only from an
-    attempt before."""
+def _read_traits(
+    ctx: CellContext, before: Sequence[CostSample], agent: str | None = None
+) -> CellTraits:
+    """What is known before the work: how many files it touches only from an attempt before.
+    ``agent``: another one than the cell's."""
     files = [s.traits.files for s in before if s.traits.files is not None]
-    agents = ctx.run.settings.agents
-    model = planned_options(ctx, Role.IMPLEMENT, agent=name).options.model
+    name = agent or ctx.run.overrides.agent or ctx.agent_name
+    known = name in ctx.run.settings.agents
+    options = planned_options(ctx, Role.IMPLEMENT, agent=name).options if known else NO_OPTIONS
     return CellTraits(
         ctx.cell.repo,
-        name if name in agents else "",
-        (model or "") if name in agents else "",
+        name if known else "",
+        options.model or "",
         sum(map(len, ctx.cell.todo)),
         files[-1] if files else None,
     )

@@ -107,8 +107,12 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
 
 
 def newest_attempt_number(ctx: CellContext) -> int:
-    """The newest attempt; 0 for a cell without an agent."""
-    return max(attempts.attempt_numbers(ctx.dir), default=0)
+    """The newest attempt, of several side by side the one that was taken; 0 for a cell without an
+    agent."""
+    newest = attempts.newest_attempt(ctx.dir)
+    return (
+        newest.number if newest is not None else max(attempts.attempt_numbers(ctx.dir), default=0)
+    )
 
 
 # ---- as lines ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from orchestr.state import attempts
 from orchestr.state.events import Event, EventKind
 from orchestr.state.journal import parse_event
 from orchestr.tasks.stale import stale_phases
+from orchestr.views.query.candidates import describe_candidates
 from orchestr.views.terminal.differences import Difference
 from orchestr.views.terminal.explain import ExplainGrounds, JournalSource
 
@@ -72,6 +73,7 @@ def collect_grounds(ctx: CellContext) -> ExplainGrounds:
         *_find_journal_sources(ctx),
         ignored=ignored,
         options=options,
+        candidates=describe_candidates(ctx),
         changed_agent=explain_change(ctx, list(attempts.iter_attempts(ctx.dir))),
     )
 

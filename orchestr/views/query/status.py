@@ -19,6 +19,7 @@ from orchestr.files import cache_record_reads
 from orchestr.process.lease import read_lease
 from orchestr.spec.phases import Phase
 from orchestr.state import attempts
+from orchestr.state.candidates import has_candidates
 from orchestr.state.cell_state import interpret_view
 from orchestr.state.landing_transitions import AFTER_PHASES
 from orchestr.state.replay import CellView, replay, reset_interrupted
@@ -85,6 +86,7 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         shown = CellState.PENDING if stale else CellState.DONE
     was_done = shown is CellState.PENDING and state is CellState.DONE
     orphan = newest is not None and newest.is_open and has_running_agent(ctx.dir, newest)
+    orphan = orphan or (has_candidates(ctx.dir) and _has_working_candidate(ctx))
     if orphan and state is CellState.PENDING:
         shown = CellState.RUNNING
     latest = attempts.latest_work(ctx.dir)
@@ -102,6 +104,17 @@ def cell_facts(ctx: CellContext, view: CellView) -> CellFacts:
         state=shown,
         outdated=next(iter(stale.values()), None) if was_done else None,
         phases=None if state in (CellState.RUNNING, CellState.WAITING) else phases,
+    )
+
+
+def _has_working_candidate(ctx: CellContext) -> bool:
+    """Whether the agent of one of its attempts side by side lives."""
+    from orchestr.cell.candidate import list_candidates
+
+    found = ((one, attempts.newest_attempt(one.dir)) for one in list_candidates(ctx))
+    return any(
+        newest is not None and newest.is_open and has_running_agent(one.dir, newest)
+        for one, newest in found
     )
 
 

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestr.plan.cost_forecast import BudgetRisk, CellCost, FeatureCost, Likeness, Spread
+from orchestr.plan.cost_forecast import (
+    BudgetRisk,
+    CellCost,
+    FeatureCost,
+    Likeness,
+    Spread,
+    cell_of_row,
+)
 from orchestr.spec.records import AUDIT, Feature
 from orchestr.views.terminal.plan import CellWork
 from orchestr.views.terminal.text import (
@@ -54,9 +61,10 @@ def cost_lines(cost: FeatureCost, risks: Sequence[BudgetRisk] = ()) -> list[str]
 
 def _count_cells(cells: Sequence[CellCost]) -> str:
     """The rows in words: the audit is none of the cells."""
-    works = sum(cell.name != AUDIT for cell in cells)
-    words = [format_count(works, "cell")] if works else []
-    return " and ".join([*words, "the audit"] if works < len(cells) else words)
+    works = {cell_of_row(cell.name) for cell in cells} - {AUDIT}
+    words = [format_count(len(works), "cell")] if works else []
+    audited = any(cell.name == AUDIT for cell in cells)
+    return " and ".join([*words, "the audit"] if audited else words)
 
 
 def scope_line(feature: Feature, work: Mapping[str, CellWork], cells: Iterable[str]) -> str:

@@ -50,6 +50,7 @@ class ExplainGrounds:
     forgotten: JournalSource | None = None  # what made the last build: `forget`, --force
     ignored: str = ""  # of the repository's settings, by the newest attempt's agent
     changed_agent: str = ""  # why another of the cell's agents works than the first
+    candidates: tuple[str, ...] = ()  # what several attempts side by side came to
     options: tuple[tuple[str, ChosenOptions], ...] = ()  # work -> what its agent is asked for
 
 
@@ -92,6 +93,7 @@ def explain_text(
                      f" (trust = true in [repos.{cell.repo}] turns it on)")  # fmt: skip
     if grounds.changed_agent:
         lines.append(f"  {clean_line(grounds.changed_agent)}")
+    lines += [f"  {clean_line(line)}" for line in grounds.candidates]
     for work, chosen in grounds.options:
         words = format_options(chosen.options, chosen.sources)
         lines.append(f"  options of {clean_line(work)}: {words}")

@@ -31,7 +31,7 @@ class DiskSpace:
 class CellWork:
     """What a run would give a cell. ``agent`` and ``timeout`` (seconds) are None where none works,
     ``unchecked`` says why there are no ``checks``, ``options`` what agents are asked for by work,
-    ``followers`` who works after ``agent`` has failed.
+    ``followers`` who works after ``agent`` has failed, ``beside`` who works at the same time.
     """
 
     repo_path: str = ""
@@ -45,6 +45,7 @@ class CellWork:
     gates: tuple[str, ...] = ()
     options: tuple[tuple[str, ChosenOptions], ...] = ()
     followers: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()  # all of them, the first included
 
 
 NO_WORK = CellWork()
@@ -150,6 +151,7 @@ def plan_json(
                 "agent": mine.agent,
                 "model": mine.model,
                 "followers": list(mine.followers),
+                "best_of": list(mine.beside),
                 "timeout_s": mine.timeout,
                 "checks": list(mine.checks),
                 "reviewers": list(mine.reviewers),
@@ -195,7 +197,10 @@ def _work_lines(work: CellWork) -> list[str]:
         model = f", model {clean_line(work.model)}" if work.model else ""
         limit = f", at most {format_duration(work.timeout)}" if work.timeout else ""
         then = f"; after it fails {', then '.join(work.followers)}" if work.followers else ""
-        lines.append(f"    agent     {work.agent}{model}{limit}{then}")
+        who = f"{work.agent}{model}"
+        if work.beside:
+            who = f"{', '.join(work.beside)} side by side, the best is taken"
+        lines.append(f"    agent     {who}{limit}{then}")
     for name, chosen in work.options:
         lines.append(f"    options   {clean_line(name)}: {format_options(chosen.options)}")
     if work.checks:
