@@ -10,16 +10,20 @@ from orchestr.state.attempts import Attempt
 CHAIN = ("claude", "codex", "gemini")
 
 
-def attempt(agent: str, outcome: str, *, key: str = "k", of: str = "") -> Attempt:
-    return Attempt(3, key, agent, "c", outcome=outcome, of=of)
+def attempt(
+    agent: str, outcome: str, *, key: str = "k", of: str = "", followed: bool = False
+) -> Attempt:
+    return Attempt(3, key, agent, "c", outcome=outcome, of=of, followed=followed)
 
 
 @pytest.mark.parametrize(
     ("newest", "author"),
     [
         (None, "claude"),
-        (attempt("claude", "failed"), "codex"),
-        (attempt("codex", "failed"), "gemini"),
+        (attempt("claude", "failed", followed=True), "codex"),
+        (attempt("codex", "failed", followed=True), "gemini"),
+        (attempt("codex", "failed"), "codex"),  # a reached budget: no fault of the agent's
+        (attempt("gemini", "failed", followed=True), "gemini"),  # `retry`
         (attempt("gemini", "failed"), "claude"),  # all have failed: a later run begins again
         (attempt("codex", "aborted"), "codex"),  # stopped: its session goes on
         (attempt("codex", "done"), "claude"),  # forced: the work begins again

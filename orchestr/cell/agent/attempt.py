@@ -78,7 +78,10 @@ def begin_attempt(
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
         ctx.check_disk_room()
-        agent = choose_author(list_authors(ctx), newest, key)
+        # Read again, since a lost one has just been closed; who is asked begins with the first.
+        asked = attempts.is_rebuild_requested(ctx.dir)
+        before = None if asked else attempts.newest_attempt_at(ctx.dir)
+        agent = choose_author(list_authors(ctx), before, key)
         session = find_stopped_session(ctx, newest, key, agent)
         if newest is not None and session is not None:
             attempt = _reopen_attempt(ctx, newest, marker, session)
@@ -219,7 +222,7 @@ def _open_attempt(ctx: CellContext, marker: WorktreeMarker, key: str, agent: str
     """Make the worktree ready, then record the attempt."""
     start, notes = prepare_worktree(ctx, marker)
     asked = attempts.is_rebuild_requested(ctx.dir)
-    tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key)
+    tries = 0 if asked else count_tries(attempts.newest_attempt_at(ctx.dir), key, agent)
     attempt = attempts.open_attempt(
         ctx.dir,
         key=key,

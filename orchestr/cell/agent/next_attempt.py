@@ -32,13 +32,14 @@ def find_failure_kind(error: OrchestrError) -> type[PhaseFailed]:
     return AgentUnusable if type(error) is AgentUnusable else FinalFailure
 
 
-def count_tries(newest: Attempt | None, key: str) -> int:
-    """How many attempts at the work ``key`` failed before the one that is opened now. Pure.
+def count_tries(newest: Attempt | None, key: str, agent: str) -> int:
+    """How many attempts of ``agent`` at the work ``key`` failed before the one that is opened now.
+    Pure.
 
     ``newest`` is the newest attempt of the cell. Where it failed for good the counting begins
-    again: a person has the work done once more.
+    again: a person has the work done once more. So it does with another agent of a chain.
     """
-    if newest is None or newest.key != key:
+    if newest is None or (newest.key, newest.agent) != (key, agent):
         return 0
     if newest.followed:
         return newest.tries + 1
