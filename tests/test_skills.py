@@ -11,6 +11,7 @@ import yaml
 
 from orchestr.commands.init import Init
 from orchestr.draft.files import digest_bytes
+from orchestr.errors import OrchestrError
 from orchestr.registry import VERBS
 from orchestr.settings.skill_files import (
     FOLDERS,
@@ -60,6 +61,18 @@ def test_a_persons_text_is_kept_then_replaced_on_purpose_with_a_copy(
     assert forced.step is SkillStep.REPLACE
     assert (tmp_path / forced.copy).read_bytes() == mine
     assert b"How we run" not in first.read_bytes()
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "repo", tmp_path / "outside"
+    (inside / "own").mkdir(parents=True)
+    outside.mkdir()
+    (inside / ".agents").symlink_to(outside)
+    with pytest.raises(OrchestrError, match="leads out of the folder"):
+        write_skills(inside, "agents")
+    assert list(outside.iterdir()) == []
+    (inside / ".claude").symlink_to("own")
+    assert write_skills(inside, "claude")[0].step is SkillStep.MAKE
 
 
 def test_the_plugin_of_the_repository_has_the_same_files() -> None:

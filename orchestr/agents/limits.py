@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from orchestr.agents.events import UsageLimit
 from orchestr.agents.trouble import Trouble, find_trouble
@@ -47,6 +46,8 @@ def reset_time(text: str, now: datetime) -> float | None:
     zone = _ZONE.search(text)
     if zone:
         with suppress(KeyError, ValueError, OSError):  # no such zone: the local one
+            from zoneinfo import ZoneInfo  # few texts name one, and every command comes by here
+
             now = now.astimezone(ZoneInfo(zone[1]))
     found = _EPOCH.search(text)
     if found:

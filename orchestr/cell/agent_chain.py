@@ -1,9 +1,9 @@
 """Several agents for one cell, one after the other (`agents: [claude, codex]`): whose turn it is.
 
 Decided from the record of the newest attempt alone, so a kill between two attempts changes nothing:
-after one that failed the next agent works, and after the last one the first again. What follows in
-the same run goes no further than the end of the chain: further attempts (`retry`) are the last
-one's. A session never goes from one to another.
+after one that failed the next agent works, after the last one the last again while `retry` lasts,
+and then the first in a later run. Where nothing followed by itself (a reached budget, harm to the
+clone) the turn stays with the one that was at work. A session never goes from one to another.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def choose_author(chain: Sequence[str], newest: Attempt | None, key: str) -> str
         return chain[0]
     place = chain.index(newest.agent)
     match newest.outcome:
-        case "failed" if newest.followed and newest.agent == chain[-1]:
-            return chain[-1]
+        case "failed" if place + 1 == len(chain):
+            return chain[place] if newest.followed else chain[0]
         case "failed":
-            return chain[(place + 1) % len(chain)]
+            return chain[place + 1] if newest.followed else chain[place]
         case "aborted" | "":
             return chain[place]
         case _:

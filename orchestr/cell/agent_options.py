@@ -2,7 +2,8 @@
 them for one start (`orchestr.spec.agent_options` decides).
 
 Command line, then the spec, then the settings. What a cell says is meant for the agent that the
-cell names: another one, from the command line or later in its chain, goes by its own settings.
+cell names: a later one of its chain goes by its own settings. The command line holds for all of
+them, but for its model, which is a word of the first one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.settings.agent_checks import list_refusals
 from orchestr.settings.records import AgentSettings
 from orchestr.spec.agent_options import (
+    AUTHOR_ROLES,
     AgentOptions,
     ChosenOptions,
     OptionLevel,
@@ -35,10 +37,13 @@ def author_levels(
 ) -> list[OptionLevel]:
     """Where the options of the cell's author called ``agent`` may stand, what counts first."""
     chosen = ctx.run.overrides
+    own = agent in (chosen.agent, ctx.agent_name)
     typed = OptionLevel(
         COMMAND_LINE, chosen.options, AgentOptions(model=chosen.model, effort=chosen.effort)
     )
-    own = agent in (chosen.agent, ctx.agent_name)
+    if not own:
+        entries = [replace(e, options=replace(e.options, model=None)) for e in chosen.options]
+        typed = OptionLevel(COMMAND_LINE, tuple(entries), AgentOptions(effort=chosen.effort))
     spec = [
         OptionLevel(SPEC, ctx.cell.options),
         OptionLevel("spec", common=AgentOptions(model=ctx.cell.model)),
@@ -117,16 +122,20 @@ def attempt_options(ctx: CellContext, attempt: Attempt, role: Role | None = None
     ``role`` None: what the attempt is at.
     """
     if attempt.of:  # a phase of one's own names its agent and model itself
-        settings = ctx.run.settings.agents.get(attempt.agent)
-        common = settings.common_options if settings is not None else AgentOptions()
-        effort = ctx.run.overrides.effort or common.effort
-        return replace(common, model=attempt.model or None, effort=effort)
+        return replace(own_phase_options(ctx.run, attempt.agent), model=attempt.model or None)
     role, number = (role, 1) if role is not None else _role_of(ctx, attempt)
     chosen = choose_options(role, author_levels(ctx, attempt.agent), number)
     source = chosen.sources.get("model")
     if role is Role.REPAIR and source is not None and source.role is Role.REPAIR:
         return chosen.options
     return replace(chosen.options, model=attempt.model or None)
+
+
+def own_phase_options(run: FeatureRun, agent: str) -> AgentOptions:
+    """What an agent is asked for in a phase of one's own, but for its model."""
+    settings = run.settings.agents.get(agent)
+    common = settings.common_options if settings is not None else AgentOptions()
+    return replace(common, model=None, effort=run.overrides.effort or common.effort)
 
 
 def _role_of(ctx: CellContext, attempt: Attempt) -> tuple[Role, int]:
@@ -193,6 +202,14 @@ def list_work_options(ctx: CellContext) -> tuple[WorkOptions, ...]:
                 name = f"{Role.REVIEW} {reviewer.name}"
                 found.append(WorkOptions(name, reviewer.agent, chosen))
     return tuple(found)
+
+
+def list_author_models(ctx: CellContext, agent: str) -> set[str | None]:
+    """The models that an author of a cell would be asked for, whatever it works at."""
+    levels = author_levels(ctx, agent)
+    chosen = [choose_options(role, levels) for role in AUTHOR_ROLES]
+    chosen += [choose_options(Role.REPAIR, levels, since) for since in _list_rounds(levels)]
+    return {one.options.model for one in chosen}
 
 
 def _list_rounds(levels: Sequence[OptionLevel]) -> list[int]:

@@ -22,7 +22,7 @@ from orchestr.cell.agent.launch import (
 )
 from orchestr.cell.agent.run_agent import drive_agent
 from orchestr.cell.agent.stop_agent import end_lost_agent, stop_agent, stop_attempt_agents
-from orchestr.cell.agent_options import planned_options
+from orchestr.cell.agent_options import attempt_options, planned_options
 from orchestr.cell.context import CellContext
 from orchestr.cell.worktree import workspace_guard
 from orchestr.cell.worktree.throwaway_clone import remove_clone
@@ -144,8 +144,15 @@ class _Asking:
     def _make_work(self, attempt: Attempt) -> AgentWork:
         folder = attempts.attempt_folder(self.ctx.dir, attempt.number)
         marker = attempt.process_marker(self.ctx.key)
-        return AgentWork(folder, marker, attempt.agent, attempt.number, attempt.phase,
-                         lambda: self.case.write_launch(attempt, marker))  # fmt: skip
+        return AgentWork(
+            folder,
+            marker,
+            attempt.agent,
+            attempt.number,
+            attempt.phase,
+            lambda: self.case.write_launch(attempt, marker),
+            options=lambda: attempt_options(self.ctx, attempt, Role.DRAFT),
+        )
 
     def finish_draft(self) -> DraftRecord:
         """Drive it to a valid draft and write that; how it ends is recorded in any case."""

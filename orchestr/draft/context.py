@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestr.cell.budget import RunBudget
 from orchestr.cell.context import CellContext, FeatureRun, Overrides
@@ -18,8 +19,6 @@ from orchestr.draft.answer import QuestionPart
 from orchestr.draft.decide import DraftInputs
 from orchestr.draft.files import DraftPlaces, digest_bytes, read_if_there
 from orchestr.draft.intent import Intent, read_intent
-from orchestr.draft.repo_map import RepoFacts
-from orchestr.draft.rules import DraftRules
 from orchestr.draft.templates import find_template
 from orchestr.errors import SpecError, UsageError
 from orchestr.plan.dag import make_plan
@@ -30,6 +29,10 @@ from orchestr.state import attempts
 from orchestr.state.journal import Journal
 from orchestr.state.layout import DRAFT, WorkspaceLayout
 from orchestr.state.replay import replay
+
+if TYPE_CHECKING:
+    from orchestr.draft.repo_map import RepoFacts
+    from orchestr.draft.rules import DraftRules
 
 AskPerson = Callable[[Sequence[QuestionPart]], Mapping[str, str]]
 
@@ -118,6 +121,8 @@ def make_draft_run(work: DraftWork, repositories: Sequence[str]) -> CellContext:
 
 def make_rules(work: DraftWork, facts: Mapping[str, RepoFacts]) -> DraftRules:
     """What a draft is judged by, whoever wrote it; ``facts`` is the map of the repositories."""
+    from orchestr.draft.rules import DraftRules  # reads YAML; most commands draft nothing
+
     settings, target = work.settings, work.places.target
     root = settings.workspace.root
     try:

@@ -30,6 +30,7 @@ LOOKS = 120  # at one that the host is not ready to merge
 SETTLES = 5  # looks at one whose answer was lost
 PAUSE = 1.0  # s between two of them
 _LATER = "try again later"
+_BEHIND = "out of date"
 _QUEUE_EVENTS = {
     "pull_scheduled_merge": True, "pull_cancel_scheduled_merge": False, "merge_pull": False,
 }  # fmt: skip
@@ -138,6 +139,10 @@ class ForgejoMerging(ForgejoBase):
             except OutcomeUnknown as error:
                 return error
             except RequestRefused as error:
+                behind = error.status == 409 and _BEHIND in error.message
+                if behind and self._is_head(path, number, sha):
+                    self._pause(path, number)  # a push is there, and not taken in yet
+                    continue
                 if error.status != 405 or _LATER not in error.message:
                     return error
                 conflict = self._find_conflict(repo, path, number)
@@ -148,6 +153,13 @@ class ForgejoMerging(ForgejoBase):
                 return None
         where = query.describe_url(path, number)
         return ForgeAway(f"{where} is not judged yet", hint="the same command later")
+
+    def _is_head(self, path: RepoPath, number: int, sha: str) -> bool:
+        """Whether an open pull request is at this commit. The host says "head out of date" also for
+        a moment after a push, until it has looked at the branch, and "merge push out of date" when
+        the target moved while it merged."""
+        row = self.read_row(path, number)
+        return query.read_state(row) is PRState.OPEN and str(row["head"]["sha"]) == sha
 
     def _find_conflict(self, repo: RepoRef, path: RepoPath, number: int) -> ForgeError | None:
         row = self.read_row(path, number)

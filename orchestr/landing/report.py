@@ -20,6 +20,8 @@ from orchestr.state.cell_state import asks_for_approval
 from orchestr.state.events import EventKind
 from orchestr.state.results import NO_PR, PublishRecord
 
+NOT_MERGED = " was not merged at "  # how each forge begins the host's reason for a refusal
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeOutcome:
@@ -141,6 +143,10 @@ def suggest_commands(
     cause = cause or item.cause
     if item.detail.startswith(FORGE_WANTS):
         return suggest_at_forge(name, item.detail, _pull_request_link(session, change))
+    is_refused = NOT_MERGED in item.detail and "conflict" not in item.detail
+    if is_refused and not change.reverts:
+        link = _pull_request_link(session, change)
+        return [f"a person looks at {link}, what refuses it is there", f"orchestr land {name}"]
     if change.reverts:
         return [
             f"git -C {ctx.repo_path} log {ctx.repo.remotes.base}/{target}",

@@ -20,9 +20,6 @@ from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import PRState
 from orchestr.git.bases import fetch_base, find_base
 from orchestr.git.repo import CommitId
-from orchestr.landing.after_landing import find_head_to_update, move_to_target_merge
-from orchestr.landing.finish_updates import finish_updates
-from orchestr.landing.ladder import LadderMerge
 from orchestr.spec.phases import Phase
 from orchestr.state.events import EventKind
 from orchestr.state.states import CellState
@@ -42,6 +39,8 @@ def take_in_squashed_upstreams(run: FeatureRun) -> None:
     ]
     if not pairs:
         return
+    from orchestr.landing.finish_updates import finish_updates  # the merge queue: seldom needed
+
     warns = {ctx.cell.name: _make_warn(ctx) for ctx, _ in pairs}
     finish_updates([run], next(iter(warns.values())))
     for ctx, landed in pairs:
@@ -77,6 +76,9 @@ def _find_landed_head(ctx: CellContext) -> str | None:
 
 
 def _take_in(ctx: CellContext, landed: str, warn: Callable[[str], None]) -> None:
+    from orchestr.landing.after_landing import find_head_to_update, move_to_target_merge
+    from orchestr.landing.ladder import LadderMerge
+
     repo, old, target = ctx.repo, find_head_to_update(ctx), base_branch(ctx)
     tip = find_base(repo, target)
     if old is None or tip is None or repo.resolve_commit(landed) is None:

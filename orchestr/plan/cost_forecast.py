@@ -5,6 +5,8 @@ Pure: samples in, figures out; no clock, no disk. The method (docs/forecast.md):
 - A cell's figures are quantiles of the attempts most alike: those of the same repository, agent and
   model; where there are fewer than `ENOUGH`, those of the same agent and model; else all. Of these
   the `NEAREST` count, by the cell itself, the size of the todo and the number of touched files.
+- Where other agents follow one that fails (a chain), an attempt that failed counts with a middle
+  one of the next agent on top; the most that can be, with all of them.
 - Few attempts say little, and so do those of others: below `MANY`, and for others' prices, the half
   of the least and the double of the most count, too.
 - Sums are not sums of quantiles: every cell draws a value, the draws are added up (tokens, money)
@@ -16,14 +18,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import log2
 from types import MappingProxyType
+from typing import Any
 
 from orchestr.plan.dag import FeaturePlan
 from orchestr.plan.schedule import WaitingCell, simulate_end
 
+COLUMNS = ("seconds", "tokens", "usd")  # of a sample
 ENOUGH = 3  # attempts that a narrower group must have to be taken
 NEAREST = 20
 MANY = 8
@@ -83,6 +87,7 @@ class CostSample:
     opened: float = 0.0
     ended: float = 0.0
     run: str = ""
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +184,11 @@ def forecast_cost(
     slots: int,
     audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
     beside: Mapping[str, Sequence[CellTraits]] = _NOTHING,
+    followers: Mapping[str, Sequence[CellTraits]] = _NOTHING,
 ) -> FeatureCost:
     """The figures of a run. ``wanted``: the cells that would get an attempt, and their traits;
-    ``beside``: those of further attempts of a cell at the same time, each with a row of its own.
+    ``beside``: those of further attempts of a cell at the same time, each with a row of its own;
+    ``followers``: those of the agents that would follow one that failed.
 
     ``samples`` are of all features. ``audit``: the name of the feature's last step where it would
     be made, its traits and the samples of such steps: a row of its own, after all cells.
@@ -195,13 +202,9 @@ def forecast_cost(
             asked += [(name, one, samples) for name, one in zip(names, several, strict=True)]
     asked += [audit] if audit is not None else []
     for name, traits, alike in asked:
-        likeness, chosen = choose_alike((plan.feature, cell_of_row(name)), traits, alike)
-        unsure = len(chosen) < MANY or likeness is Likeness.OTHERS
-        mine = [
-            _sort_values([s.seconds for s in chosen], unsure),
-            _sort_values([s.tokens for s in chosen if s.tokens is not None], unsure),
-            _sort_values([s.usd for s in chosen if s.usd is not None], unsure),
-        ]
+        key, behind = (plan.feature, cell_of_row(name)), followers.get(name, ())
+        likeness, chosen = choose_alike(key, traits, alike)
+        mine = _list_columns(key, (traits, *behind), alike)
         values[name] = mine
         spreads = [make_spread(column) if column else None for column in mine]
         cells.append(CellCost(name, likeness, len(chosen), *spreads))
@@ -210,6 +213,17 @@ def forecast_cost(
     known = len(samples) + (len(audit[2]) if audit is not None else 0)
     return FeatureCost(plan.feature, slots, known, tuple(cells), time, serial, tokens, usd,
                        (without[0], without[1], without[2]))  # fmt: skip
+
+
+def add_samples(one: CostSample, other: CostSample) -> CostSample:
+    """Two attempts at the same work, one after the other, as one; what is unknown of either is
+    unknown."""
+    sums: dict[str, Any] = {}
+    for field in COLUMNS:
+        mine, theirs = getattr(one, field), getattr(other, field)
+        sums[field] = None if mine is None or theirs is None else mine + theirs
+    opened, ended = min(one.opened, other.opened), max(one.ended, other.ended)
+    return replace(other, **sums, opened=opened, ended=ended)
 
 
 def choose_alike(
@@ -228,6 +242,22 @@ def choose_alike(
          if len(pool) >= ENOUGH or len(pool) == len(every)))  # fmt: skip
     pool = sorted(pool, key=lambda s: (_measure_distance(cell, traits, s), -s.ended))
     return likeness, pool[:NEAREST]
+
+
+def _list_columns(
+    cell: tuple[str, str], line: Sequence[CellTraits], samples: Sequence[CostSample]
+) -> list[list[float]]:
+    """The sorted values of a cell: seconds, tokens, usd. ``line``: its agents in their order."""
+    likeness, chosen = choose_alike(cell, line[0], samples)
+    unsure = len(chosen) < MANY or likeness is Likeness.OTHERS
+    after = _list_columns(cell, line[1:], samples) if line[1:] else [[], [], []]
+    columns = []
+    for field, follower in zip(COLUMNS, after, strict=True):
+        middle, most = (find_quantile(follower, 0.5), follower[-1]) if follower else (0.0, 0.0)
+        known = [(getattr(s, field), s.failed) for s in chosen]
+        values = [value + failed * middle for value, failed in known if value is not None]
+        columns.append(_sort_values(values, unsure, most))
+    return columns
 
 
 def find_quantile(ordered: Sequence[float], share: float) -> float:
@@ -271,10 +301,11 @@ def _count_doublings(one: int | None, other: int | None, floor: int) -> float:
     return abs(log2((one + floor) / (other + floor)))
 
 
-def _sort_values(values: Sequence[float], unsure: bool) -> list[float]:
-    """Sorted; where they say little, with the half of the least and the double of the most."""
+def _sort_values(values: Sequence[float], unsure: bool, most: float = 0.0) -> list[float]:
+    """Sorted; where they say little, with the half of the least and the double of the most, and
+    the ``most`` of who may follow."""
     ordered = sorted(map(float, values))
-    return [ordered[0] / 2, *ordered, ordered[-1] * 2] if ordered and unsure else ordered
+    return [ordered[0] / 2, *ordered, ordered[-1] * 2 + most] if ordered and unsure else ordered
 
 
 def _draw_sums(

@@ -132,7 +132,12 @@ class StreamRedactor:
 def hide_secret_values(text: str, environ: Mapping[str, str]) -> str:
     """A text that others read or that is kept, without what is secret in ``environ``, and without
     what has the form of a secret."""
-    redactor, raw = StreamRedactor(secret_values(environ)), text.encode("utf-8", "surrogatepass")
+    return hide_values(text, secret_values(environ))
+
+
+def hide_values(text: str, secrets: Collection[str]) -> str:
+    """The same for values that are known to be secret."""
+    redactor, raw = StreamRedactor(secrets), text.encode("utf-8", "surrogatepass")
     return (redactor.feed(raw) + redactor.finish()).decode("utf-8", "surrogatepass")
 
 

@@ -15,14 +15,13 @@ from pathlib import Path
 
 from orchestr.cell.agent.own_attempt import choose_agent
 from orchestr.cell.agent_chain import list_workers
-from orchestr.cell.agent_options import planned_options
+from orchestr.cell.agent_options import list_author_models, reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.codec import InvalidRecord, Record, decode, encode
 from orchestr.errors import UsageError
 from orchestr.files import encode_toml, read_file, write_if_changed
 from orchestr.run.cell_agents import requested_reviewers
 from orchestr.run.diagnostic import Diagnostic
-from orchestr.spec.agent_options import AUTHOR_ROLES
 from orchestr.spec.phases import Action
 from orchestr.state.layout import AGENTS_LOCK
 
@@ -92,22 +91,22 @@ def gather_agents(cells: Iterable[CellContext]) -> dict[str, AgentFacts]:
     models: dict[str, set[str]] = {}
     run: FeatureRun | None = None
 
-    def add_model(run: FeatureRun, name: str, model: str | None) -> None:
-        chosen = models.setdefault(name, set())
-        model = model or run.settings.agents[name].model
-        chosen |= {model} if model else set()
+    def add_models(run: FeatureRun, name: str, asked: Iterable[str | None]) -> None:
+        chosen, usual = models.setdefault(name, set()), run.settings.agents[name].model
+        chosen |= {model or usual or "" for model in asked} - {""}
 
     for ctx in cells:
         run = ctx.run
         if ctx.cell.action is Action.AGENT:
             for name in dict.fromkeys((ctx.agent_settings.name, *list_workers(ctx))):
-                for role in AUTHOR_ROLES:
-                    add_model(run, name, planned_options(ctx, role, agent=name).options.model)
-        for reviewer in (*requested_reviewers(ctx), *run.feature.auditors):
-            add_model(run, reviewer.agent, reviewer.model)
+                add_models(run, name, list_author_models(ctx, name))
+        for cell, readers in ((ctx, requested_reviewers(ctx)), (None, run.feature.auditors)):
+            for one in readers:
+                add_models(run, one.agent, [reviewer_options(run, one, cell).options.model])
         for phase in ctx.cell.own_phases:
             if not phase.run:
-                add_model(run, *choose_agent(ctx, phase))
+                name, model = choose_agent(ctx, phase)
+                add_models(run, name, [model])
     return {
         name: AgentFacts(
             run.settings.agents[name].kind,

@@ -6,20 +6,23 @@ so what it asks of them is looked at here, with its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from orchestr.cell.agent_options import planned_options, reviewer_options
+from orchestr.cell.agent_chain import list_workers
+from orchestr.cell.agent_options import own_phase_options, planned_options, reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.errors import Problem
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.settings.agent_checks import list_refusals
-from orchestr.settings.records import Settings
+from orchestr.settings.machine_records import McpServer
+from orchestr.settings.records import AgentSettings, Settings
 from orchestr.spec.agent_options import (
     AUTHOR_ROLES,
     ROUNDS,
     AgentOptions,
-    ChosenOptions,
     Role,
     RoleOptions,
 )
@@ -110,18 +113,54 @@ def check_options(cells: Sequence[CellContext]) -> list[Diagnostic]:
     for what, hint in dict.fromkeys(_list_typed(run, cells)):
         if what not in known:
             found.append(Diagnostic("error", what, hint or ""))
+    missing = (
+        (name, agent)
+        for agent, options in _list_asked(run, cells)
+        for name in options.mcp or ()
+        if name in run.settings.mcp and agent in run.settings.agents
+    )
+    for name, agent in sorted(set(missing)):
+        found += check_server(run.settings.mcp[name], run.settings.agents[agent], os.environ)
     return found
+
+
+def check_server(
+    server: McpServer, agent: AgentSettings, environ: Mapping[str, str]
+) -> Iterator[Diagnostic]:
+    """Warnings for a server that cannot work: an agent goes on without it and says nothing."""
+    what = f"agent {agent.name}: MCP server {server.name}"
+    for variable in (*server.pass_env, *filter(None, [server.token_env])):
+        if variable not in environ and variable not in agent.env:
+            fix = f"set it, or take it out of [mcp.{server.name}]"
+            yield Diagnostic("warning", f"{what} gets {variable}, which is not set here", fix)
+    program = server.command[0] if server.command else ""
+    if program and "/" not in program and shutil.which(program) is None:
+        fix = f"install it, or change [mcp.{server.name}] command"
+        yield Diagnostic("warning", f"{what}: program {program!r} is not on PATH", fix)
 
 
 def _list_typed(run: FeatureRun, cells: Sequence[CellContext]) -> Iterator[tuple[str, str | None]]:
     """Refusals of all that would be asked for, the command line's among them."""
-    asked: list[tuple[str, ChosenOptions]] = []
+    for agent, options in _list_asked(run, cells):
+        for _, why, hint in _refuse(run.settings, agent, options):
+            yield why, hint
+
+
+def _list_asked(run: FeatureRun, cells: Sequence[CellContext]) -> list[tuple[str, AgentOptions]]:
+    """What the agents of these cells, and auditors, would be asked for."""
+    asked: list[tuple[str, AgentOptions]] = []
     readers: list[tuple[Reviewer, CellContext | None]] = [(a, None) for a in run.feature.auditors]
     for ctx in cells:
         if ctx.cell.action is Action.AGENT:
-            asked += [(ctx.agent_settings.name, planned_options(ctx, r)) for r in AUTHOR_ROLES]
+            asked += [
+                (name, planned_options(ctx, role, agent=name).options)
+                for name in dict.fromkeys((ctx.agent_settings.name, *list_workers(ctx)))
+                for role in AUTHOR_ROLES
+            ]
             readers += [(one, ctx) for one in ctx.cell.proof.reviewers]
-    asked += [(one.agent, reviewer_options(run, one, ctx)) for one, ctx in readers]
-    for agent, chosen in asked:
-        for _, why, hint in _refuse(run.settings, agent, chosen.options):
-            yield why, hint
+        for phase in ctx.cell.own_phases:
+            if not phase.run:
+                agent = phase.agent or ctx.agent_settings.name
+                asked.append((agent, own_phase_options(run, agent)))
+    asked += [(one.agent, reviewer_options(run, one, ctx).options) for one, ctx in readers]
+    return asked

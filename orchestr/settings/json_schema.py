@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from orchestr.settings import keys
 from orchestr.settings.keys import GeneratedFiles, Key
 from orchestr.settings.sections import KEYS, RECORDS, find_key
+from orchestr.settings.text_values import NETWORK_WORDS
 from orchestr.settings.trust_words import TRUST_WORDS, Trust
 from orchestr.spec.agent_options import Role, options_schema
 from orchestr.spec.check_models import CheckModel
@@ -112,7 +113,7 @@ def _form_of(bare: Any, key: Key, checks: dict[str, Any]) -> Mapping[str, Any]:
     if key == keys.PHASE_OPTIONS:
         return options_schema(tuple(Role))
     if key == find_key(keys.Network):
-        return {"anyOf": [{"enum": list(keys.NETWORK_WORDS)}, _TEXTS]}
+        return {"anyOf": [{"enum": list(NETWORK_WORDS)}, _TEXTS]}
     if key == find_key(Trust):
         return {
             "anyOf": [{"type": "boolean"}, {"type": "array", "items": {"enum": [*TRUST_WORDS]}}]

@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from orchestr.process.redaction import redact
 from orchestr.registry import Registry
 from orchestr.settings.kinds import AGENT_KINDS, FORGE_KINDS
+from orchestr.settings.text_values import (
+    convert_address,
+    convert_clone_address,
+    convert_http_address,
+    convert_network,
+    convert_text,
+    convert_texts,
+)
 from orchestr.spec import field_types
 from orchestr.spec.agent_options import check_names, parse_role_tables
 from orchestr.spec.field_types import BadValue, kind_of, quote_value, suggest_name
@@ -55,53 +62,23 @@ def parse_variable_text(key: Key, text: str) -> Any:
         return text
 
 
-def _convert_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadValue(f"must be a text, got {kind_of(value)}", 'write it in quotes: "..."')
-    return field_types.check_line(value)
-
-
-def _convert_address(value: Any) -> str:
-    """The address of a host: tokens are sent there, and it is shown, so it holds no login."""
-    text = _convert_text(value)
-    if not _ADDRESS.fullmatch(text):
-        raise BadValue(
-            f"{quote_value(redact(text, ()))} is not the address of a forge",
-            "like https://git.example.org, without a login",
-        )
-    return text
-
-
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[A-Za-z0-9_.~-]+)*/?")
-
-
 def _convert_word(value: Any) -> str:
-    return field_types.check_word(_convert_text(value))
+    return field_types.check_word(convert_text(value))
 
 
 def _convert_ref(value: Any) -> str:
-    return field_types.check_ref(_convert_text(value))
+    return field_types.check_ref(convert_text(value))
 
 
 def _convert_path(value: Any) -> str:
-    text = _convert_text(value)
+    text = convert_text(value)
     if text.startswith("~") and text != "~" and not text.startswith("~/"):
         raise BadValue(f"{quote_value(text)} names another user's folder", "write the whole path")
     return text
 
 
-def _convert_texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise BadValue(f"must be a list of texts, got {kind_of(value)}", 'write ["...", "..."]')
-    for index, item in enumerate(value):
-        if not isinstance(item, str):
-            raise BadValue(f"item {index} must be a text, got {kind_of(item)}", "put it in quotes")
-        field_types.check_text(item)
-    return tuple(value)
-
-
 def _convert_trailers(value: Any) -> tuple[str, ...]:
-    for line in _convert_texts(value):
+    for line in convert_texts(value):
         field_types.check_line(line)
         if not _TRAILER.fullmatch(line):
             hint = 'like "Co-Authored-By: A Name <name@example.org>"'
@@ -110,7 +87,7 @@ def _convert_trailers(value: Any) -> tuple[str, ...]:
 
 
 def _convert_subject(value: Any) -> str:
-    text = _convert_text(value)
+    text = convert_text(value)
     field_types.check_line(text)
     known = ", ".join(f"{{{name}}}" for name in SUBJECT_FIELDS)
     try:
@@ -129,7 +106,7 @@ _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S.*")
 
 
 def _convert_variables(value: Any) -> tuple[str, ...]:
-    names = _convert_texts(value)
+    names = convert_texts(value)
     for name in names:
         _check_variable_name(name)
     return names
@@ -143,12 +120,12 @@ def _check_variable_name(name: str) -> None:
 
 def _convert_path_patterns(value: Any) -> tuple[str, ...]:
     """Patterns for paths of a repository, as git reads a ``.gitignore``."""
-    return tuple(map(check_path_pattern, _convert_texts(value)))
+    return tuple(map(check_path_pattern, convert_texts(value)))
 
 
 def _convert_inner_paths(value: Any) -> tuple[str, ...]:
     """Paths in a checkout that go into each worktree: relative, and never git's own."""
-    for path in _convert_texts(value):
+    for path in convert_texts(value):
         parts = path.split("/")
         if path.startswith(("/", "~")) or ".." in parts or ".git" in parts:
             raise BadValue(f"{quote_value(path)} is not a path inside the repository", "like .env")
@@ -209,7 +186,7 @@ def _convert_price(value: Any) -> float:
 
 def _one_of(*known: str) -> Convert:
     def convert_choice(value: Any) -> str:
-        text = _convert_text(value)
+        text = convert_text(value)
         if text not in known:
             words = " or ".join(f"`{word}`" for word in known)
             raise BadValue(f"must be {words}, got {quote_value(text)}", suggest_name(text, known))
@@ -220,7 +197,7 @@ def _one_of(*known: str) -> Convert:
 
 def _kind_in(registry: Registry[Any]) -> Convert:
     def convert_kind(value: Any) -> str:
-        text = _convert_text(value)
+        text = convert_text(value)
         if not registry.knows(text):
             hint = suggest_name(text, registry.names())
             raise BadValue(f"there is no {registry.what} {quote_value(text)}", hint)
@@ -261,7 +238,7 @@ def _convert_generated(value: Any) -> tuple[GeneratedFiles, ...]:
                 f"item {index} has no key {quote_value(unknown[0])}", "known: paths, run"
             )
         paths = _convert_path_patterns(item.get("paths", []))
-        run = _convert_texts(item.get("run", []))
+        run = convert_texts(item.get("run", []))
         if not paths or not run or not run[0].strip():
             raise BadValue(f"item {index} must have `paths` and `run`", f"like {example}")
         found.append(GeneratedFiles(paths, run))
@@ -277,7 +254,7 @@ NEWS = ("done", "failed", "waiting", "approval")
 
 def _some_of(what: str, known: tuple[str, ...]) -> Convert:
     def convert_words(value: Any) -> tuple[str, ...]:
-        for word in _convert_texts(value):
+        for word in convert_texts(value):
             if word not in known:
                 raise BadValue(f"there is no {what} {quote_value(word)}", suggest_name(word, known))
         return tuple(value)
@@ -285,58 +262,9 @@ def _some_of(what: str, known: tuple[str, ...]) -> Convert:
     return convert_words
 
 
-def _convert_http_address(value: Any) -> str:
-    text = _convert_text(value)
-    if not text.startswith(("https://", "http://")) or not text.partition("://")[2].strip("/"):
-        raise BadValue("must be an http address", 'like "https://hooks.example.org/..."')
-    return text
-
-
-# What git takes for a way to reach a repository: `SCHEME://...`, or `HELPER::...`, a program.
-_SCHEME = re.compile(r"([a-z0-9][a-z0-9+.-]*)(::|://)", re.IGNORECASE)
-CLONE_SCHEMES = ("https", "ssh", "file")
-# Without encryption only from this machine itself.
-_LOCAL_HTTP = re.compile(
-    r"http://(?:[^/@]*@)?(?:[\w.-]+\.)?(?:localhost|127\.0\.0\.1)(?::\d+)?/", re.I
-)
-
-
-def _convert_clone_address(value: Any) -> str:
-    text = _convert_text(value)
-    found = _SCHEME.match(text)
-    named = found is not None and found[2] == "://" and found[1].lower() in CLONE_SCHEMES
-    named = named or _LOCAL_HTTP.match(text) is not None
-    if text.startswith("-") or (found is not None and not named):
-        raise BadValue(
-            f"{quote_value(text)} is no address that repositories are cloned from",
-            "https://HOST/PATH, ssh://HOST/PATH, USER@HOST:PATH, file:///PATH or a folder",
-        )
-    return text
-
-
-def _convert_network(value: Any) -> tuple[str, ...]:
-    """Which hosts can be reached: `all`, `none`, or a list of hosts (`orchestr.sandbox.hosts`)."""
-    if isinstance(value, str):
-        if value not in NETWORK_WORDS:
-            raise BadValue(f"must be `all`, `none` or a list, got {quote_value(value)}",
-                           'like ["api.example.org"]')  # fmt: skip
-        return () if value == "none" else (value,)
-    rules = _convert_texts(value)
-    for rule in rules:
-        if not _HOST_RULE.fullmatch(rule) or rule in NETWORK_WORDS:
-            raise BadValue(f"{quote_value(rule)} is not a host", "like api.example.org:443")
-    return rules
-
-
-NETWORK_WORDS = ("all", "none")
-_HOST_RULE = re.compile(
-    r"(?:\*\.)?[A-Za-z0-9_.-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](?::[0-9]{1,5})?"
-)
-
-
 def _convert_outer_paths(value: Any) -> tuple[str, ...]:
     """Paths outside of a repository: whole ones, or below the home folder (`~/...`)."""
-    for path in _convert_texts(value):
+    for path in convert_texts(value):
         if not path.startswith(("/", "~/")) or ".." in path.split("/") or path.strip("/~") == "":
             raise BadValue(f"{quote_value(path)} is not a whole path", "like ~/.m2 or /opt/data")
     return tuple(value)
@@ -381,17 +309,17 @@ CHECKS = Key(_convert_checks)
 PHASE_OPTIONS = Key(parse_role_tables)
 DEFAULT_AGENT = Key(_convert_word, plain=True)  # it stands beside the agents' own tables
 
-Text = Annotated[str, Key(_convert_text, plain=True)]
-Address = Annotated[str, Key(_convert_address, plain=True)]
-Texts = Annotated[tuple[str, ...], Key(_convert_texts)]
+Text = Annotated[str, Key(convert_text, plain=True)]
+Address = Annotated[str, Key(convert_address, plain=True)]
+Texts = Annotated[tuple[str, ...], Key(convert_texts)]
 Word = Annotated[str, Key(_convert_word, plain=True)]
 Words = Annotated[tuple[str, ...], Key(check_names)]
 Ref = Annotated[str, Key(_convert_ref, plain=True)]
-CloneAddress = Annotated[str, Key(_convert_clone_address, plain=True)]
-HttpAddress = Annotated[str, Key(_convert_http_address, plain=True)]
+CloneAddress = Annotated[str, Key(convert_clone_address, plain=True)]
+HttpAddress = Annotated[str, Key(convert_http_address, plain=True)]
 Subject = Annotated[str, Key(_convert_subject, plain=True)]
 Trailers = Annotated[tuple[str, ...], Key(_convert_trailers)]
-Variable = Annotated[str, Key(lambda value: _convert_variables([_convert_text(value)])[0])]
+Variable = Annotated[str, Key(lambda value: _convert_variables([convert_text(value)])[0])]
 Variables = Annotated[tuple[str, ...], Key(_convert_variables)]
 InnerPaths = Annotated[tuple[str, ...], Key(_convert_inner_paths)]
 PathPatterns = Annotated[tuple[str, ...], Key(_convert_path_patterns)]
@@ -410,7 +338,7 @@ ForgeKindName = Annotated[str, Key(_kind_in(FORGE_KINDS), plain=True)]
 Strategy = Annotated[str, choice(*STRATEGIES)]
 Land = Annotated[str, choice("push", "api", "forge")]
 News = Annotated[tuple[str, ...], Key(_some_of("news", NEWS))]
-Network = Annotated[tuple[str, ...], Key(_convert_network)]
+Network = Annotated[tuple[str, ...], Key(convert_network)]
 OuterPaths = Annotated[tuple[str, ...], Key(_convert_outer_paths)]
 Size = Annotated[int, Key(_convert_size, plain=True)]
 Cpus = Annotated[float, Key(_convert_cpus)]

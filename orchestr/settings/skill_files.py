@@ -73,12 +73,20 @@ def decide_step(current: bytes | None, wanted: bytes, *, force: bool) -> SkillSt
 def write_skills(root: Path, reader: str, *, force: bool = False) -> list[SkillFile]:
     """Write the skills for ``reader``, a key of `FOLDERS`, below ``root``.
 
-    Raises OrchestrError when the disk refuses.
+    A link of a repository may lead anywhere; nothing is written outside ``root``. Raises
+    OrchestrError then, and when the disk refuses.
     """
     done = []
     for name, text in list_skills().items():
         shown = f"{FOLDERS[reader]}/{name}/{FILE}"
         path, wanted = root / shown, stamp_skill(text)
+        real = path.resolve()
+        if not real.is_relative_to(root.resolve()):
+            raise OrchestrError(
+                f"{shown} leads out of the folder, to {real}",
+                hint="remove that link, or name the folder that it leads to:"
+                f" orchestr init --skill {reader} FOLDER",
+            )
         try:
             current = path.read_bytes() if path.exists() else None
             step = decide_step(current, wanted, force=force)

@@ -221,6 +221,15 @@ def _role_problems(document: Document, section: str, cells: list[CellSketch]) ->
                     hint = "remove it, or write `action: agent`"
                     yield document.make_problem((*here, name), message, hint, at_key=True)
             continue
+        usual = [] if "agent" in fields else defaults.get("agents")
+        listed = fields.get("agents", usual)
+        several = "best_of" in {*fields, *defaults} or len(set(map(str, listed or []))) > 1
+        if "max_wait" in fields and not several:
+            message = "`max_wait` counts only where another agent follows"
+            hint = "name it, like `agents: [claude, codex]`, or remove `max_wait`"
+            yield document.make_problem(
+                (*here, "max_wait"), message, hint, at_key=True, severity="warning"
+            )
         if fields.get("todo", []) == []:
             message = "nothing in `todo`: the agent gets only the titles"
             yield document.make_problem(here, message, severity="warning", at_key=True)

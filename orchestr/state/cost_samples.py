@@ -55,7 +55,7 @@ def list_cost_samples(
         mine = [s for s in spans if s.attempt > 0 and (cell, s.attempt) in facts]
         newest = max((s.attempt for s in mine), default=0)
         for number, sample in _measure_attempts(feature, cell, mine, line, early):
-            traits, run = facts[cell, number]
+            traits, run, failed = facts[cell, number]
             beside = (known or {}).get(cell, CellTraits())
             traits = replace(
                 traits,
@@ -64,7 +64,7 @@ def list_cost_samples(
                 repo=traits.repo or beside.repo,
                 todo=beside.todo if traits.todo is None and number == newest else traits.todo,
             )
-            found.append(replace(sample, traits=traits, run=run))
+            found.append(replace(sample, traits=traits, run=run, failed=failed))
     return found
 
 
@@ -107,11 +107,11 @@ def make_audit_traits(auditors: Iterable[tuple[str, str]]) -> CellTraits:
     )
 
 
-def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTraits, str]]:
-    """By cell and number the attempts that came to their end: their traits, and the run in which
-    they did."""
+def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTraits, str, bool]]:
+    """By cell and number the attempts that came to their end: their traits, the run in which they
+    did, and whether they failed."""
     traits: dict[tuple[str, int], CellTraits] = {}
-    closed: dict[tuple[str, int], str] = {}
+    closed: dict[tuple[str, int], tuple[str, bool]] = {}
     worked: set[tuple[str, int]] = set()
     for event in events:
         key = (event.cell, event.attempt)
@@ -127,7 +127,7 @@ def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTrai
                 )
             case AttemptClosed(outcome=outcome) as one if not one.part and outcome in COUNTED:
                 if outcome == "done" or key in worked:
-                    closed.setdefault(key, event.run)
+                    closed.setdefault(key, (event.run, outcome == "failed"))
             case AttemptExited() as one if not one.part:
                 if one.code == 0 or one.tokens or one.reason != "exited":
                     worked.add(key)
@@ -135,7 +135,7 @@ def _read_facts(events: Iterable[Event]) -> dict[tuple[str, int], tuple[CellTrai
                 traits[key] = replace(traits[key], files=files)
             case _:
                 pass
-    return {key: (traits.get(key, CellTraits()), run) for key, run in closed.items()}
+    return {key: (traits.get(key, CellTraits()), *end) for key, end in closed.items()}
 
 
 def _find_own_tries(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.files import read_file, write_atomic
+from orchestr.process.redaction import secret_values
 
 LAUNCH = "launch.json"
 SUPERVISOR = "supervisor.json"
@@ -52,7 +53,8 @@ class LaunchRecord:
     and all it started may use and write, ``pids`` how many processes that may be. ``logins`` are
     (copy, the user's own file), see `orchestr.supervisor.logins`. ``ends`` are the events (format
     "json") after which the agent has only to end within ``after_result``, ``goes_on`` those that
-    say that it works again: `TYPE` or `TYPE FIELD.FIELD=VALUE`.
+    say that it works again: `TYPE` or `TYPE FIELD.FIELD=VALUE`. ``hidden`` are secrets that
+    are not in ``env`` and that it may come to see all the same.
     """
 
     argv: tuple[str, ...]
@@ -74,6 +76,12 @@ class LaunchRecord:
     logins: tuple[tuple[str, str], ...] = ()
     ends: tuple[str, ...] = ("result",)
     goes_on: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What is hidden in all that is written down of it."""
+        return secret_values(self.env) | frozenset(self.hidden)
 
     def write(self, attempt_dir: Path) -> None:
         """Write `launch.json`, readable by its owner only: the environment holds keys."""
@@ -150,6 +158,7 @@ def read_launch(attempt_dir: Path) -> LaunchRecord:
             logins=tuple((str(copy), str(own)) for copy, own in raw.get("logins") or ()),
             ends=tuple(map(str, raw.get("ends") or ("result",))),
             goes_on=tuple(map(str, raw.get("goes_on") or ())),
+            hidden=tuple(map(str, raw.get("hidden") or ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{LAUNCH}: {type(error).__name__}: {error}") from error

@@ -24,8 +24,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from orchestr.process.redact_stream import StreamRedactor, hide_secret_values
-from orchestr.process.redaction import secret_values
+from orchestr.process.redact_stream import StreamRedactor, hide_values
 from orchestr.process.tree import (
     MARKER,
     Proc,
@@ -349,14 +348,14 @@ class Watchdog:
 
     def _make_reader(self, stream: Stream, *, as_json: bool) -> LineReader:
         launch = self._launch
-        redactor = None if launch.raw_logs else StreamRedactor(secret_values(launch.env))
+        redactor = None if launch.raw_logs else StreamRedactor(launch.secrets)
         return LineReader(
             stream, self._out, as_json=as_json, redactor=redactor,
             ends=launch.ends, goes_on=launch.goes_on,
         )  # fmt: skip
 
     def _hide(self, text: str) -> str:
-        return text if self._launch.raw_logs else hide_secret_values(text, self._launch.env)
+        return text if self._launch.raw_logs else hide_values(text, self._launch.secrets)
 
 
 def _open_transcript(path: Path, notes: list[str]) -> TranscriptFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestr.agents.base import AgentRequest
+from orchestr.run.check_options import check_server
 from orchestr.settings.agent_checks import list_refusals
 from orchestr.settings.machine_records import McpServer
 from orchestr.spec.agent_options import AgentOptions
@@ -124,3 +125,13 @@ def test_a_command_gets_them_as_variables(request_: AgentRequest) -> None:
 def test_what_a_kind_cannot_be_given(kind: str, options: AgentOptions, refused: str) -> None:
     found = [why for _, why, _ in list_refusals(kind, options, ["docs"])]
     assert found == ([refused] if refused else [])
+
+
+def test_a_server_that_cannot_work_is_a_warning() -> None:
+    agent = adapter("claude").settings
+    said = [one.what for server in SERVERS for one in check_server(server, agent, {})]
+    assert said == [
+        "agent claude: MCP server docs gets DOCS_TOKEN, which is not set here",
+        "agent claude: MCP server docs: program 'docs-mcp' is not on PATH",
+        "agent claude: MCP server far gets FAR_TOKEN, which is not set here",
+    ]

@@ -20,11 +20,11 @@ def attempt(
     ("newest", "author"),
     [
         (None, "claude"),
-        (attempt("claude", "failed"), "codex"),
-        (attempt("codex", "failed"), "gemini"),
-        (attempt("gemini", "failed"), "claude"),  # all have failed: a later run begins again
         (attempt("claude", "failed", followed=True), "codex"),
-        (attempt("gemini", "failed", followed=True), "gemini"),  # `retry`, or its machine was lost
+        (attempt("codex", "failed", followed=True), "gemini"),
+        (attempt("codex", "failed"), "codex"),  # a reached budget: no fault of the agent's
+        (attempt("gemini", "failed", followed=True), "gemini"),  # `retry`
+        (attempt("gemini", "failed"), "claude"),  # all have failed: a later run begins again
         (attempt("codex", "aborted"), "codex"),  # stopped: its session goes on
         (attempt("codex", "done"), "claude"),  # forced: the work begins again
         (attempt("codex", "superseded"), "claude"),

@@ -38,8 +38,7 @@ def test_the_next_agent_works_after_one_that_failed(workspace: MakeWorkspace) ->
     assert warned[-1].endswith("two works on it next")
     told = ws.run("explain", "demo:a", code=0).stdout
     assert "two works on it instead of one, whose attempt 1 ended as failed: exit 3" in told
-    ws.run("run", "demo", code=0)  # the result stands, whoever made it
-    assert len(ws.starts()) == 2
+    assert "0 would run" in ws.run("plan", "demo").stdout  # the result stands, whoever made it
 
 
 def test_a_limit_is_waited_for_no_longer_than_max_wait(workspace: MakeWorkspace) -> None:
@@ -53,27 +52,33 @@ def test_a_limit_is_waited_for_no_longer_than_max_wait(workspace: MakeWorkspace)
 
 
 def test_where_all_have_failed_the_next_run_begins_with_the_first(workspace: MakeWorkspace) -> None:
-    ws = chain(workspace, FAILS, FAILS)
-    ws.run("run", "demo", code=1)
-    assert ws.starts() == ["a one 1", "a two 2"]
-    ws.run("run", "demo", "--agent", "two", code=1)  # it alone
-    assert ws.starts()[2:] == ["a two 3"]
+    ws = chain(workspace, FAILS, FAILS, retry=1)
+    ws.run("run", "demo", "--model", "large", "--effort", "high", code=1)
+    assert ws.starts() == ["a one 1", "a two 2", "a two 3"]  # `retry` is the last one's
+    asked = [e["data"]["options"] for e in ws.journal(kind="attempt.started")]
+    assert asked[:2] == [{"model": "large", "effort": "high"}, {"effort": "high"}]
     (ws.root / "one.sh").write_text(WORKS)
     ws.run("run", "demo", code=0)
     assert ws.starts()[3:] == ["a one 4"]
 
 
-def test_retry_gives_the_last_one_all_of_its_further_attempts(workspace: MakeWorkspace) -> None:
-    ws = chain(workspace, FAILS, FAILS, retry=1)
-    ws.run("run", "demo", code=1)
-    assert ws.starts() == ["a one 1", "a two 2", "a two 3"]
-    ws.run("run", "demo", code=1)
-    assert ws.starts()[3:] == ["a one 4", "a two 5", "a two 6"]
+def test_what_a_later_agent_cannot_be_given_is_refused_before_the_first_is_paid(
+    workspace: MakeWorkspace,
+) -> None:
+    ws = chain(workspace, FAILS)
+    ws.settings(agents={"one": {"kind": "command", "run": ["sh", "one.sh"]},
+                        "two": {"kind": "codex", "program": "true", "paid": False}})  # fmt: skip
+    done = ws.run("run", "demo", "--option", "implement.fallback_model=x", code=2)
+    assert "agent two: kind `codex` cannot be given `fallback_model`" in done.stderr
+    assert ws.starts() == []
 
 
 def test_only_one_place_names_the_first(workspace: MakeWorkspace) -> None:
     ws = chain(workspace, WORKS, agent="two")
     told = ws.run("validate", code=2).stdout
     assert "cells.a.agent: `agents` names the first one already" in told
+    ws.spec({"a": {"agents": ["one"], "max_wait": "20m"}})
+    told = ws.run("validate", code=0).stdout
+    assert "cells.a.max_wait: `max_wait` counts only where another agent follows" in told
     ws.spec({"a": {"agents": ["one", "three"]}})
     assert "cells.a.agents[1]: there is no agent `three`" in ws.run("validate", code=2).stdout

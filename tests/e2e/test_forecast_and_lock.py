@@ -38,15 +38,20 @@ def test_a_run_is_forecast_from_the_runs_before_it(workspace: MakeWorkspace) -> 
 
 
 def test_the_agents_are_locked_by_an_explicit_act(workspace: MakeWorkspace) -> None:
-    ws = workspace(cells={"a": {"model": "large"}})
+    later = {"kind": "command", "run": ["sh", "agent.sh"],
+             "phases": {"repair": {"rounds": [{"since": 2, "model": "huge"}]}}}  # fmt: skip
+    cell = {"agents": ["sh", "later"], "model": "large"}
+    ws = workspace(cells={"a": cell}, settings={"agents": {"later": later}})
     ws.run("run", "demo", code=0)
     lock = ws.root / "agents.lock.toml"
     assert not lock.exists(), "a run writes no lock"
-    assert "command, version unknown, model large" in ws.run("doctor", "--lock-agents").stdout
+    locked = ws.run("doctor", "--lock-agents").stdout
+    assert "command, version unknown, model large" in locked
+    assert "later  command, version unknown, model huge" in locked  # of its chain, too
     text = lock.read_text()
     assert "agents.lock.toml is up to date" in ws.run("doctor", "--lock-agents").stdout
     assert "note: agent" not in ws.run("plan", "demo").stderr
-    ws.spec({"a": {"model": "small"}})
+    ws.spec({"a": {"agent": "sh", "model": "small"}})
     said = "note: agent sh is asked for model small, locked: large\n"
     assert said in ws.run("plan", "demo", code=0).stderr
     assert said in ws.run("run", "demo", code=0).stderr

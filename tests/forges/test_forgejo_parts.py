@@ -327,6 +327,14 @@ def test_a_push_just_before_the_merge_is_not_merged(world: ForgejoWorld) -> None
         world.forge.merge_pull_request(world.repo, number, sha=sha)
 
 
+def test_a_host_that_has_not_taken_in_the_push_yet_is_asked_again(world: ForgejoWorld) -> None:
+    sha = world.branch("one", "a")
+    number = world.pull("one")
+    late = {"message": "head out of date"}
+    world.forgejo.fail(409, 1, kind="POST pulls/N/merge", body=late)
+    assert world.forge.merge_pull_request(world.repo, number, sha=sha).state is PRState.MERGED
+
+
 def test_it_merges_by_itself_when_checks_are_green(world: ForgejoWorld) -> None:
     sha = world.branch("one", "a")
     number = world.pull("one")

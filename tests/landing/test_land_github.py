@@ -98,6 +98,7 @@ def test_what_github_refuses_is_left_to_a_person_with_its_words(hub: Hub) -> Non
     hub.github.protected = "At least 1 approving review is required by reviewers"
     done = hub.land(code=1)
     assert "1 approving review" in done.stdout and hub.history() == []
+    assert "a person looks at https://" in done.stdout and "mend it on" not in done.stdout
     assert hub.states()["low"] == "needs_person"
     hub.github.protected = ""
     hub.land()

@@ -56,6 +56,29 @@ def test_the_closest_group_with_enough_attempts_counts() -> None:
     assert choose_alike(("f", "a"), HERE, three)[0] is Likeness.SAME
 
 
+def test_agents_that_may_follow_are_counted_as_often_as_the_first_one_failed() -> None:
+    other = replace(HERE, agent="codex")
+    alone = [sample(10, failed=number < 5) for number in range(10)]
+    after = [sample(100, other) for _ in range(10)]
+    plan, wanted = plan_of(a=[]), {"a": HERE}
+    without = forecast_cost(plan, wanted, [*alone, *after], 1).cells[0]
+    chain = forecast_cost(plan, wanted, [*alone, *after], 1, followers={"a": [other]})
+    assert without.seconds == Spread(10, 10, 10)
+    assert chain.cells[0].seconds == Spread(10, 60, 110)
+    assert chain.usd is not None and round(chain.usd.p90, 2) == 0.2
+    well = [replace(one, failed=False) for one in alone]
+    never = forecast_cost(plan, wanted, [*well, *after], 1, followers={"a": [other]})
+    assert never.cells[0].seconds == Spread(10, 10, 10)
+    few = forecast_cost(plan, wanted, [*well[:3], *after], 1, followers={"a": [other]})
+    assert few.cells[0].seconds is not None and few.cells[0].seconds.p90 > 50
+
+
+def test_two_attempts_of_a_run_are_one_truth() -> None:
+    one, two = sample(10), sample(5, replace(HERE, agent="codex"), tokens=None, usd=0.5)
+    both = cf.add_samples(one, two)
+    assert (both.seconds, both.tokens, both.usd) == (15, None, 0.6)
+
+
 def test_of_many_the_nearest_in_size_count() -> None:
     near = [sample(1, replace(HERE, todo=210)) for _ in range(cf.NEAREST)]
     far = [sample(9, replace(HERE, todo=9000)) for _ in range(cf.NEAREST)]

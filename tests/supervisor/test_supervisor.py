@@ -321,6 +321,7 @@ SAYS = (
     "import json, os, sys, time\n"
     "key = os.environ['MY_API_KEY']\n"
     "print('it is', key)\n"
+    "print('of a file', 'hush-' * 3)\n"
     f"sys.stdout.write('=' * 65500 + ' {TOKEN} ' + '=' * 200_000 + '\\n')\n"
     f"sys.stdout.write(' {TOKEN[:20]}'); sys.stdout.flush(); time.sleep(0.1)\n"
     f"print('{TOKEN[20:]}', file=sys.stdout)\n"
@@ -335,12 +336,13 @@ SAYS = (
 def test_what_is_written_holds_no_secret(attempt: Attempt, how: str, raw: bool) -> None:
     key = 'my "own" \\ secret value'
     env = {"PATH": os.environ["PATH"], "MY_API_KEY": key}
-    attempt.python(SAYS, env=env, format=how, raw_logs=raw)
+    attempt.python(SAYS, env=env, format=how, raw_logs=raw, hidden=("hush-" * 3,))
     ended = attempt.run()
     files = [f for f in attempt.dir.iterdir() if f.is_file() and f.name != "launch.json"]
     written = b"".join(f.read_bytes() for f in files).decode()
     shown = [TOKEN[i : i + 8] for i in range(0, len(TOKEN) - 7) if TOKEN[i : i + 8] in written]
     assert (bool(shown), "secret value" in written) == (raw, raw)
+    assert ("hush-hush" in written) == raw
     assert any("it is" in line for line in attempt.said())
     if how == "lines":
         assert ended.last_line.startswith("last ")

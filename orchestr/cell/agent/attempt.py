@@ -78,7 +78,10 @@ def begin_attempt(
         amendment.raise_if_pending(ctx, key)
         ctx.check_budget()
         ctx.check_disk_room()
-        agent = choose_author(list_authors(ctx), newest, key)
+        # Read again, since a lost one has just been closed; who is asked begins with the first.
+        asked = attempts.is_rebuild_requested(ctx.dir)
+        before = None if asked else attempts.newest_attempt_at(ctx.dir)
+        agent = choose_author(list_authors(ctx), before, key)
         session = find_stopped_session(ctx, newest, key, agent)
         if newest is not None and session is not None:
             attempt = _reopen_attempt(ctx, newest, marker, session)

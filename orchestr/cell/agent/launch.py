@@ -161,6 +161,7 @@ def write_launch_record(
         since=_file_size(folder / TRANSCRIPT),
         ends=launch.ends,
         goes_on=launch.goes_on,
+        hidden=tuple(sorted(server_secrets(ctx))),
         raw_logs=ctx.run.settings.workspace.raw_logs,
     ).write(folder)
 
@@ -245,10 +246,17 @@ def read_time_limit(folder: Path, name: str) -> float:
 def launch_secrets(folder: Path) -> frozenset[str]:
     """The secret values in the environment of an attempt's agent: never to be shown."""
     try:
-        env = client.read_launch(folder).env
+        return client.read_launch(folder).secrets
     except (OSError, ValueError):
         return frozenset()
-    return secret_values(env)
+
+
+def server_secrets(ctx: CellContext) -> frozenset[str]:
+    """What MCP servers get: of their own variables those that look secret, since they stand in a
+    file that the agent can read; tokens, whatever their variable is called."""
+    servers = ctx.run.settings.mcp.values()
+    tokens = {os.environ.get(server.token_env or "", "") for server in servers} - {""}
+    return frozenset(tokens).union(*(secret_values(server.env) for server in servers))
 
 
 def explain_missing_variables(folder: Path, agent: str) -> str:

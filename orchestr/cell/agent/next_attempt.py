@@ -33,12 +33,11 @@ def find_failure_kind(error: OrchestrError) -> type[PhaseFailed]:
 
 
 def count_tries(newest: Attempt | None, key: str, agent: str) -> int:
-    """How many attempts of ``agent`` at the work ``key`` failed before its one that is opened now.
+    """How many attempts of ``agent`` at the work ``key`` failed before the one that is opened now.
     Pure.
 
     ``newest`` is the newest attempt of the cell. Where it failed for good the counting begins
-    again: a person has the work done once more. So it does for the next agent of a chain, which
-    has not failed yet.
+    again: a person has the work done once more. So it does with another agent of a chain.
     """
     if newest is None or (newest.key, newest.agent) != (key, agent):
         return 0

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestr.cell.agent_chain import list_beside
+from orchestr.cell.agent_chain import list_authors, list_beside
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.input_changes import read_kept_inputs
@@ -24,6 +24,7 @@ from orchestr.plan.cost_forecast import (
     CostSample,
     FeatureCost,
     Spread,
+    add_samples,
     find_budget_risks,
     forecast_cost,
 )
@@ -123,11 +124,11 @@ def judge_run_cost(
     """
     every = _list_samples(run.layout, _read_journals(run.layout))
     names = {plan.name for plan in run.plan.cells}
-    mine = {
-        s.cell: s
-        for s in sorted(every, key=lambda s: s.attempt)
-        if s.feature == _journal_name(run) and s.run == run_id and s.cell in names
-    }
+    mine: dict[str, CostSample] = {}
+    for s in sorted(every, key=lambda s: s.attempt):
+        if s.feature == _journal_name(run) and s.run == run_id and s.cell in names:
+            one_by_one = s.cell in mine and not list_beside(run.cell_context(s.cell))
+            mine[s.cell] = add_samples(mine[s.cell], s) if one_by_one else s
     if not mine:
         return ()
     begin = min(s.opened for s in mine.values())
@@ -166,18 +167,21 @@ def _forecast_cells(
     """``side_by_side``: a cell with `best_of` takes all of its attempts."""
     works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
     own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
-    wanted, beside = {}, {}
+    wanted, beside, followers = {}, {}, {}
     for ctx in works:
         mine = [s for (cell, _), s in sorted(own.items()) if cell == ctx.cell.name]
         several = list_beside(ctx) if side_by_side else ()
         first, *others = [_read_traits(ctx, mine, name) for name in several or (None,)]
+        behind = () if list_beside(ctx) else list_authors(ctx)[1:]
+        followers[ctx.cell.name] = [_read_traits(ctx, mine, name) for name in behind]
         wanted[ctx.cell.name], beside[ctx.cell.name] = first, others
     if _journal_name(run) != run.feature.name:
         samples = [
             replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
             for s in samples
         ]
-    return forecast_cost(run.plan, wanted, samples, run.settings.limits.jobs, audit, beside)
+    jobs = run.settings.limits.jobs
+    return forecast_cost(run.plan, wanted, samples, jobs, audit, beside, followers)
 
 
 def _read_traits(
