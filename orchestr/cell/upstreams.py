@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from orchestr.cell.context import CellContext
-from orchestr.state.results import HeadRecord, read_tree
+from orchestr.state.results import HeadRecord
 
 
 def list_all_upstreams(ctx: CellContext) -> list[CellContext]:
@@ -18,11 +20,16 @@ def list_all_upstreams(ctx: CellContext) -> list[CellContext]:
     return list(found.values())
 
 
-def stands_for(up: CellContext, known: str) -> bool:
+def is_built_on_product(up: CellContext, known: str, product: str | None) -> bool:
     """Whether what was built on the product ``known`` of an upstream needs nothing done again: it
-    is the product, or what its target had since was brought to it."""
-    product = read_tree(up.dir)
+    is still the ``product`` that its `tree` names, or that only brought to it what its target had
+    since."""
     if product == known:
         return True
     head = HeadRecord.read(up.dir)
-    return head is not None and head.product == product and known in (head.stands_for or ())
+    return head is not None and head.product_line == product and known in (head.stands_for or ())
+
+
+def rename_upstreams(trees: Mapping[str, str], former_names: Mapping[str, str]) -> dict[str, str]:
+    """The trees of a marker by the names that its upstreams have now."""
+    return {former_names.get(name, name): tree for name, tree in trees.items()}

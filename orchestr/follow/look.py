@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from orchestr.cell.agent.repair import author_attempt
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.pull_request.foreign_commits import pushed_commits
-from orchestr.cell.upstreams import list_all_upstreams, stands_for
+from orchestr.cell.upstreams import is_built_on_product, list_all_upstreams
 from orchestr.checks import log_evidence
 from orchestr.errors import OrchestrError, UsageError
 from orchestr.follow.decide import UNPUBLISHED, list_red_checks
@@ -151,7 +151,7 @@ def _find_stale_upstream(ctx: CellContext) -> str:
         return ""
     for up in ctx.upstreams():
         tree, known = read_tree(up.dir), marker.upstreams.get(up.cell.name)
-        if tree is not None and known is not None and not stands_for(up, known):
+        if tree is not None and known is not None and not is_built_on_product(up, known, tree):
             return f"upstream {up.cell.name} has another tree"
     return ""
 

@@ -266,25 +266,25 @@ class HeadRecord(Record, frozen=True):
     stands_for: tuple[str, ...] | None = None
 
     @property
-    def product(self) -> str:
+    def product_line(self) -> str:
         """What `tree` says of it."""
         return f"{self.tree} {self.anchor}" if self.anchor else self.tree
 
-    def following(self, old: HeadRecord | None, lands: str | None) -> HeadRecord:
+    def with_former_products(self, old: HeadRecord | None, lands: str | None) -> HeadRecord:
         """This head with the products that it stands for, after ``old``; ``lands``: see
         `ImplementRecord`."""
         if old is None:
             return self
-        if old.product == self.product:
+        if old.product_line == self.product_line:
             return replace(self, stands_for=old.stands_for)
         if lands is None or lands != old.head:
             return self
-        former = dict.fromkeys((*(old.stands_for or ()), old.product))
+        former = dict.fromkeys((*(old.stands_for or ()), old.product_line))
         return replace(self, stands_for=tuple(former))
 
     def write(self, folder: Path) -> None:
         write_sealed(folder, HEAD, self)
-        write_if_changed(folder / TREE, f"{self.product}\n".encode())
+        write_if_changed(folder / TREE, f"{self.product_line}\n".encode())
 
     @classmethod
     def read(cls, folder: Path) -> HeadRecord | None:

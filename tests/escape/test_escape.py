@@ -25,9 +25,8 @@ def test_nothing_gets_through_unnoticed_but_what_is_documented(wall: str) -> Non
     through = {name for name, one in results.items() if one.verdict is Verdict.NOT}
     assert through - documented == set()
     held = documented - through - DEPENDING
-    if (
-        held
-    ):  # on a busy machine a report of something else may fall into its cell: once more, alone
+    if held:
+        # On a busy machine a report of something else may fall into its cell: once more, alone.
         again = run_attempts(tool, wall, [results[name].attempt for name in sorted(held)])
         held -= {one.attempt.name for one in again if one.verdict is Verdict.NOT}
     assert {name: results[name].reports for name in held} == {}, (

@@ -30,7 +30,7 @@ def make_head(head: str, tree: str, *, stands_for: tuple[str, ...] | None = None
 def test_a_head_stands_for_the_products_that_its_landing_replaced(
     old: HeadRecord | None, lands: str | None, wanted: tuple[str, ...] | None
 ) -> None:
-    assert make_head("h9", "t2").following(old, lands).stands_for == wanted
+    assert make_head("h9", "t2").with_former_products(old, lands).stands_for == wanted
 
 
 @pytest.mark.slow

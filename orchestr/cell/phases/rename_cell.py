@@ -17,6 +17,7 @@ from orchestr.cell.agent.stop_agent import has_running_agent
 from orchestr.cell.context import CellContext, FeatureRun
 from orchestr.cell.phases.former_names import former_cell_names, note_former_names
 from orchestr.cell.phases.rename_branch import move_results
+from orchestr.cell.upstreams import rename_upstreams
 from orchestr.cell.worktree.setup import mark_setup_pending
 from orchestr.codec import replace
 from orchestr.errors import OrchestrError
@@ -101,7 +102,7 @@ def _move_cell(ctx: CellContext, cells: list[CellContext]) -> None:
     for other in cells:
         marker = WorktreeMarker.read(other.dir)
         if marker is not None and was in marker.upstreams:
-            trees = {ctx.cell.name if n == was else n: t for n, t in marker.upstreams.items()}
+            trees = rename_upstreams(marker.upstreams, {was: ctx.cell.name})
             move_results(other, marker, replace(marker, upstreams=trees))
     ctx.emit(EventKind.CELL_MOVED, what="cell", old=was, new=ctx.cell.name, done=True)
     old = ctx.dir

@@ -183,7 +183,7 @@ def make_agreed_head(ctx: CellContext, done: ImplementRecord, head: str) -> Head
         if outcome is ImplementOutcome.NO_CHANGE_NEEDED:
             outcome = ImplementOutcome.CHANGED
     agreed = HeadRecord(head, tree, done.base, ctx.cell.branch, outcome, done.anchor)
-    return agreed.following(HeadRecord.read(ctx.dir), done.lands)
+    return agreed.with_former_products(HeadRecord.read(ctx.dir), done.lands)
 
 
 def review_until_accepted(

@@ -22,7 +22,7 @@ from orchestr.cell.phases.run_phase import PhaseResult
 from orchestr.cell.pull_request import adopt
 from orchestr.cell.pull_request.claim import claim_branch
 from orchestr.cell.record import CellRecord, Decision
-from orchestr.cell.upstreams import stands_for
+from orchestr.cell.upstreams import is_built_on_product, rename_upstreams
 from orchestr.cell.worktree.ensure import base_branch, ensure_worktree, find_checkout
 from orchestr.cell.worktree.setup import set_up_worktree
 from orchestr.codec import replace as replace_record
@@ -115,11 +115,11 @@ def _reason(record: CellRecord, inputs: WorktreeInputs) -> str | None:
         return f"its branch {marker.branch} has another name in the spec"
     if marker.phase != inputs.key:
         return "repository, branch, base or set-up changed"
-    known = rename_upstreams(marker.upstreams, inputs.former_names)
+    known, kept = rename_upstreams(marker.upstreams, inputs.former_names), inputs.kept_trees
     for name, tree in inputs.trees.items():
         if tree is None:
             return f"upstream {name} has no result yet"
-        if known.get(name) != inputs.kept_trees[name]:
+        if known.get(name) != kept[name]:
             return f"upstream {name} has another tree"
     if set(known) != set(inputs.trees):
         return "its upstreams changed"
@@ -135,23 +135,23 @@ def read_inputs(ctx: CellContext, record: CellRecord) -> WorktreeInputs:
     marker, ups = record.marker, ctx.upstreams()
     former_names = {up.cell.was: up.cell.name for up in ups if up.cell.was}
     known = {} if marker is None else rename_upstreams(marker.upstreams, former_names)
+    trees = {up.cell.name: read_tree(up.dir) for up in ups}
+    standing = {
+        name: known[name]
+        for up in ups
+        if (name := up.cell.name) in known and is_built_on_product(up, known[name], trees[name])
+    }
     return WorktreeInputs(
         phase_digest(ctx, Phase.WORKTREE),
-        {up.cell.name: read_tree(up.dir) for up in ups},
+        trees,
         is_push=ctx.cell.action is Action.PUSH,
         track_base=ctx.cell.track_base,
         ignore_deps=ctx.run.overrides.ignore_deps,
         only_renamed=marker is not None and is_only_renamed(ctx, marker),
         renamed_base=None if marker is None else find_renamed_base(ctx, marker),
         former_names=former_names,
-        standing={up.cell.name: known[up.cell.name] for up in ups
-                  if up.cell.name in known and stands_for(up, known[up.cell.name])},
-    )  # fmt: skip
-
-
-def rename_upstreams(trees: Mapping[str, str], former_names: Mapping[str, str]) -> dict[str, str]:
-    """The trees of a marker by the names that its upstreams have now."""
-    return {former_names.get(name, name): tree for name, tree in trees.items()}
+        standing=standing,
+    )
 
 
 def is_only_renamed(ctx: CellContext, marker: WorktreeMarker) -> bool:
