@@ -66,6 +66,34 @@ class Registry(Generic[T]):
             self._loaded[name] = self._import_kind(name)
         return self._loaded[name]
 
+    def make_adapter(self, name: str, make: Callable[[], Any], wanted: type) -> Any:
+        """What a kind's ``make`` makes; that of another package must have all that ``wanted`` (a
+        Protocol) declares. Raises OrchestrError, which names the package where it is at fault.
+        """
+        if name in self.own_names:
+            return make()
+        try:
+            made = make()
+        except OrchestrError:
+            raise
+        except (Exception, SystemExit) as error:  # another package may raise anything
+            raise self._broken_error(name, f"made: {type(error).__name__}: {error}") from error
+        declared = {*vars(wanted), *wanted.__annotations__}
+        lacks = sorted(each for each in declared if each[0] != "_" and not hasattr(made, each))
+        if lacks:
+            what = f"made: an object of type {type(made).__name__} lacks {', '.join(lacks)}"
+            raise self._broken_error(name, what)
+        return made
+
+    def _broken_error(self, name: str, why: str) -> OrchestrError:
+        """Why a kind of another package cannot be used: ``why`` goes on after "cannot be"."""
+        point = self._entry_points[name][0]
+        package = name_package(point)
+        return OrchestrError(
+            f"the {self.what} {name!r} ({point.value}) cannot be {why}",
+            hint=f"repair or uninstall {f'the package {package}' if package else 'its package'}",
+        )
+
     @cached_property
     def own_names(self) -> tuple[str, ...]:
         """The names of our modules. Reads the folder; imports nothing."""
@@ -97,11 +125,7 @@ class Registry(Generic[T]):
         try:
             loaded: T = load_entry_point(points, self._accepts)
         except BrokenPlugin as error:
-            package = f"the package {error.package}" if error.package else "its package"
-            raise OrchestrError(
-                f"the {self.what} {name!r} ({points[0].value}) cannot be loaded: {error}",
-                hint=f"repair or uninstall {package}",
-            ) from error
+            raise self._broken_error(name, f"loaded: {error}") from error
         return loaded
 
 

@@ -20,5 +20,8 @@ __all__ = [
 def make_agent(settings: Settings, name: str) -> Agent:
     """The agent that `[agents.NAME]` describes. Names were validated with the spec."""
     chosen = settings.agents[name]
-    agent: Agent = AGENT_KINDS.load(chosen.kind).make(chosen, settings.workspace)
+    make = AGENT_KINDS.load(chosen.kind).make
+    agent: Agent = AGENT_KINDS.make_adapter(
+        chosen.kind, lambda: make(chosen, settings.workspace), Agent
+    )
     return agent

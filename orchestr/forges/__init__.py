@@ -54,7 +54,9 @@ def _make_kind(
     forge_settings = replace(settings.forge, kind=kind, **plain)
     if forge_settings != settings.forge:
         settings = replace(settings, forge=forge_settings)
-    forge: Forge = declared.make(settings, stop, told)
+    forge: Forge = FORGE_KINDS.make_adapter(
+        kind, lambda: declared.make(settings, stop, told), Forge
+    )
     return forge
 
 

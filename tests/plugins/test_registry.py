@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -92,3 +93,24 @@ def test_a_name_of_ours_stays_ours(site: Path) -> None:
     registry = make_registry()
     assert registry.foreign_names == ()
     assert registry.load("claude").provider == "anthropic"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("def make(*_): return None\n", "an object of type NoneType lacks close"),
+        ("def make(*_): return 1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("def make(*_): raise SystemExit(2)\n", "SystemExit: 2"),
+    ],
+)
+def test_what_a_kind_makes_is_what_it_should_be(site: Path, text: str, why: str) -> None:
+    class Door(Protocol):
+        def close(self) -> None: ...
+
+    kind = "from orchestr.settings.kinds import AgentKind\nKIND = AgentKind(make)\n"
+    add(site, "pkg-makes", f"plug_makes_{len(why)}", text + kind)
+    registry = make_registry()
+    make = registry.load("toy").make
+    with pytest.raises(OrchestrError, match=f"agent kind 'toy' .* cannot be made: {why}") as caught:
+        registry.make_adapter("toy", make, Door)
+    assert caught.value.hint == "repair or uninstall the package pkg-makes"
