@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from orchestr.cell.context import CellContext, FeatureRun, observed_prs
 from orchestr.cell.worktree.ensure import base_branch
 from orchestr.errors import UsageError
-from orchestr.forges.base import PRState, PullRequest
+from orchestr.forges.base import Forge, PRState, PullRequest
 from orchestr.forges.depends_on import parse_address
 from orchestr.forges.followed import FollowingForge, PullRequestFacts, PullRequestKey, Verdict
 from orchestr.forges.protection import BranchRules, ProtectingForge
+from orchestr.forges.routed import forge_for
 from orchestr.git.bases import find_base
 from orchestr.git.runner import YES_OR_FATAL
 from orchestr.landing.cell_paths import list_cell_paths
@@ -51,7 +52,7 @@ class ForgeGate:
     def look(self, cells: Sequence[CellContext]) -> dict[str, GateLook]:
         """Key of the cell -> what its open pull request lacks; cells without one are left out.
 
-        One question to the forge for all of them. Raises ForgeAway, ForgeError, UsageError.
+        One question to each forge for all of them. Raises ForgeAway, ForgeError, UsageError.
         """
         found: dict[str, GateLook] = {}
         asked: dict[PullRequestKey, CellContext] = {}
@@ -64,13 +65,10 @@ class ForgeGate:
                 asked[PullRequestKey(ctx.repo_ref, address.number)] = ctx
             elif (pr := _observed_pr(ctx, done.url)) is not None:
                 found[ctx.key] = self._judge(ctx, PullRequestFacts(pr, ""), BranchRules())
-        if asked:
-            forge = next(iter(asked.values())).run.forge
-            assert isinstance(forge, FollowingForge)
-            for key, facts in forge.read_facts(tuple(asked)).items():
-                if facts.pr.state is PRState.OPEN:
-                    ctx = asked[key]
-                    found[ctx.key] = self._judge(ctx, facts, self._read_rules(ctx))
+        for key, facts in _read_facts(asked).items():
+            if facts.pr.state is PRState.OPEN:
+                ctx = asked[key]
+                found[ctx.key] = self._judge(ctx, facts, self._read_rules(ctx))
         return found
 
     def _judge(self, ctx: CellContext, facts: PullRequestFacts, rules: BranchRules) -> GateLook:
@@ -86,7 +84,7 @@ class ForgeGate:
 
     def _read_rules(self, ctx: CellContext) -> BranchRules:
         key = (ctx.cell.repo, base_branch(ctx))
-        forge = ctx.run.forge
+        forge = forge_for(ctx.run.forge, ctx.cell.repo)
         if key not in self._rules:
             self._rules[key] = (
                 forge.read_branch_rules(ctx.repo_ref, key[1])
@@ -105,14 +103,30 @@ def wanted_requirements(ctx: CellContext) -> frozenset[Requirement]:
 
 def _asks_facts(ctx: CellContext) -> bool:
     """Whether more is asked than what the run has seen. Raises UsageError where it cannot be."""
-    forge, wanted = ctx.run.forge, wanted_requirements(ctx)
+    forge, wanted = forge_for(ctx.run.forge, ctx.cell.repo), wanted_requirements(ctx)
     if wanted and not isinstance(forge, FollowingForge):
         raise UsageError(
             f"`land_requires` needs a forge that shows checks and reviews; {forge.kind} does not",
-            hint="take it out of orchestr.toml",
+            hint=f"[repos.{ctx.cell.repo}] land_requires = [] in orchestr.toml",
         )
     protects = isinstance(forge, ProtectingForge) and isinstance(forge, FollowingForge)
     return bool(wanted) or protects
+
+
+def _read_facts(
+    asked: Mapping[PullRequestKey, CellContext],
+) -> dict[PullRequestKey, PullRequestFacts]:
+    """The facts of pull requests, each forge asked once about those of its own repositories: one
+    that shows less than the others does not hide what these show."""
+    by_forge: dict[int, tuple[Forge, list[PullRequestKey]]] = {}
+    for key, ctx in asked.items():
+        forge = forge_for(ctx.run.forge, ctx.cell.repo)
+        by_forge.setdefault(id(forge), (forge, []))[1].append(key)
+    found: dict[PullRequestKey, PullRequestFacts] = {}
+    for forge, keys in by_forge.values():
+        assert isinstance(forge, FollowingForge)
+        found |= forge.read_facts(keys)
+    return found
 
 
 def _observed_pr(ctx: CellContext, url: str) -> PullRequest | None:
@@ -130,7 +144,7 @@ def _read_ownership(ctx: CellContext, facts: PullRequestFacts) -> Ownership:
         if done.code == 0:
             text = done.text
             break
-    forge = ctx.run.forge
+    forge = forge_for(ctx.run.forge, ctx.cell.repo)
     teams: Mapping[str, frozenset[str]] = {}
     lines, paths = tuple(parse_codeowners(text)), frozenset(list_cell_paths(ctx))
     is_approved = Verdict.APPROVED in read_last_verdicts(facts).values()
