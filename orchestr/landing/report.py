@@ -178,12 +178,13 @@ def suggest_commands(
 def suggest_at_forge(feature: str, reason: str, link: str) -> list[str]:
     """What a person does about what the forge wants still, by the reason (`describe_unmet`)."""
     found = []
-    if "still at work" in reason or "not reported yet" in reason or "has reported" in reason:
-        found.append(f"orchestr land {feature} --wait 30m waits for what is pending")
     if "red: " in reason:
         found.append(f"orchestr follow {feature} --once repairs what is red")
     if any(word in reason for word in ("approval: ", "conversations: ", "codeowners: ")):
         found.append(f"a person answers at {link}, then: orchestr land {feature}")
+    is_pending = any(each in reason for each in ("still at work", "not reported", "has reported"))
+    if is_pending and not found and "is locked" not in reason:  # else waiting changes nothing
+        found.append(f"orchestr land {feature} --wait 30m waits for what is pending")
     found = found or [f"orchestr land {feature}"]
     return [*found, f"in spite of it: orchestr land {feature} --allow-red"]
 
