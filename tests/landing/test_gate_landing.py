@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from orchestr.forges.base import ForgeAway, ForgeError
-from orchestr.landing.events import LandingChange, Offered
-from orchestr.landing.forge_gate import GateLook
+from orchestr.forges.base import ForgeAway, ForgeError, PRState, PullRequest, RepoRef
+from orchestr.forges.followed import FollowingForge, PullRequestFacts, PullRequestKey
+from orchestr.forges.protection import BranchRules
+from orchestr.forges.routed import route_forges
+from orchestr.landing.actions import LandCandidate
+from orchestr.landing.events import CandidateSpec, LandingChange, Offered
+from orchestr.landing.forge_gate import ForgeGate, GateLook
 from orchestr.landing.gate_landing import hold_unready
 from orchestr.landing.lane import Lane
+from orchestr.landing.report import suggest_at_forge
 from orchestr.landing.requirements import Requirement, Unmet
+from orchestr.state.results import PublishRecord
+from orchestr.views.terminal.landing import action_line
+
+PULL = PullRequest(1, "https://h/o/app/pull/1", "t", "", "b", "main", "1" * 40, True, PRState.OPEN,
+                   "", "")  # fmt: skip
 
 
 class Gate:
@@ -67,3 +78,60 @@ def test_a_repository_that_cannot_be_asked_about_holds_its_own_changes() -> None
 def test_where_nothing_can_be_asked_the_landing_ends(silent: tuple[str, ...]) -> None:
     with pytest.raises(ForgeError, match="app is not there"):
         hold(Gate(*silent), **dict(zip(("one", "two"), silent, strict=False)))
+
+
+def test_a_forge_that_shows_less_does_not_hide_what_another_wants(tmp_path: Path) -> None:
+    """GitHub beside a forge of a package that cannot be followed."""
+
+    class Hub:
+        kind = "hub"
+
+        def read_facts(self, keys: Sequence[PullRequestKey]) -> Any:
+            return {key: PullRequestFacts(PULL, "n") for key in keys}
+
+        def read_branch_rules(self, repo: RepoRef, branch: str) -> BranchRules:
+            return BranchRules(checks=("test",))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: {}
+
+    box: Any = SimpleNamespace(kind="box")
+    forge = route_forges(box, {"app": Hub()})  # type: ignore[dict-item]
+    assert not isinstance(forge, FollowingForge)
+    cells: list[Any] = []
+    for repo in ("app", "lib"):
+        folder = tmp_path / repo
+        folder.mkdir()
+        PublishRecord("k", "1" * 40, f"https://h/o/{repo}/pull/1").write(folder)
+        run = SimpleNamespace(
+            forge=forge, seen={}, settings=SimpleNamespace(landing=SimpleNamespace(land_requires=()))
+        )
+        cell = SimpleNamespace(repo=repo, base="main", branch="b")
+        cells.append(SimpleNamespace(
+            key=f"f/{repo}", dir=folder, cell=cell, run=run, repo_ref=RepoRef(repo, folder),
+            repo_settings=SimpleNamespace(land_requires=None),
+        ))  # fmt: skip
+    looks = ForgeGate().look(cells)
+    assert [one.text for one in looks["f/app"].unmet] == ["not reported yet: test"]
+    assert "f/lib" not in looks
+
+
+@pytest.mark.parametrize(
+    ("reason", "wait"),
+    [
+        ("checks: not reported yet: test", True),
+        ("checks: still at work: test", True),
+        ("checks: not reported yet: test; approval: 0 of 1 approving review", False),
+        ("checks: red: unit; checks: still at work: test", False),
+        ("checks: main is locked: nothing may be merged there; checks: still at work: x", False),
+    ],
+)
+def test_waiting_is_named_only_where_it_alone_helps(reason: str, wait: bool) -> None:
+    assert any("--wait" in line for line in suggest_at_forge("f", reason, "URL")) is wait
+
+
+def test_what_is_waited_for_is_said() -> None:
+    spec = CandidateSpec(lane=Lane("app", "main"), base="0" * 40, parts=(("f/low", "1" * 40),))
+    before, after = (action_line(LandCandidate(spec, "2" * 40, done)) for done in (False, True))
+    assert before is not None and "for checks at the forge, before app:main is moved" in before
+    assert after is not None and "for the forge to move app:main to 222222222222" in after

@@ -123,8 +123,10 @@ def action_line(action: Action, *, many: bool = False) -> str | None:
             word, what = "writing", f"{', '.join(paths[:5])} by its generator, for {spec.lane}"
         case UpdateBranch(spec, _):
             word, what = "updating", f"its branch, for {spec.lane}"
-        case LandCandidate(spec, commit, _):
+        case LandCandidate(spec, commit, True):
             word, what = "waiting", f"for the forge to move {spec.lane} to {commit[:12]}"
+        case LandCandidate(spec, _, _):
+            word, what = "waiting", f"for checks at the forge, before {spec.lane} is moved"
         case _:
             return None
     names = [name_change(key, many=many) for key in spec.keys]
