@@ -19,10 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestr.forges.base import ForgeError
+from orchestr.forges.remote_urls import USUAL_HOSTS, read_host
 
 VARIABLES = ("FORGEJO_TOKEN", "GITEA_TOKEN")
 HOST_VARIABLES = ("FORGEJO_URL", "GITEA_URL", "GITEA_SERVER_URL")
-USUAL_HOSTS = {"forgejo": "codeberg.org", "gitea": "gitea.com"}
+_HOSTS = {kind: host for host, kind in USUAL_HOSTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,12 @@ class LoginPlaces:
             value = self.environ.get(name, "")
             if value:
                 return value if "://" in value else f"https://{value}"
-        return self.root or f"https://{USUAL_HOSTS[self.kind]}"
+        return self.root or f"https://{_HOSTS[self.kind]}"
 
     @property
     def token_host(self) -> str:
         """The host in it."""
-        return urlsplit(self.token_url).netloc
+        return read_host(self.token_url)
 
 
 def find_login(host: str, places: LoginPlaces, *, clear: bool = False) -> ForgejoLogin | None:
@@ -78,7 +79,7 @@ def find_login(host: str, places: LoginPlaces, *, clear: bool = False) -> Forgej
     for row in _read_tea_logins(path):
         token = row.get("token")
         url = str(row.get("url"))
-        if urlsplit(url).netloc != host or (clear and not _is_http(url)):
+        if read_host(url) != host or (clear and not _is_http(url)):
             continue
         if isinstance(token, str) and token:
             return ForgejoLogin(token, str(path))

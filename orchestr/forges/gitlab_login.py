@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.forges.base import ForgeError
-from orchestr.forges.gitlab_remote import GITLAB, read_host
+from orchestr.forges.gitlab_remote import GITLAB
+from orchestr.forges.remote_urls import read_host
 
 VARIABLES = ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN")  # in glab's order
 HOST_VARIABLES = ("GITLAB_HOST", "GL_HOST", "GITLAB_URI")

@@ -7,26 +7,20 @@ names the host. Nothing is asked over the network: what a remote is called was w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from orchestr.forges.base import ForgeError
 from orchestr.forges.forgejo_login import HOST_VARIABLES as FORGEJO_VARIABLES
 from orchestr.forges.forgejo_login import LoginPlaces
 from orchestr.forges.forgejo_login import find_login as find_forgejo_login
-from orchestr.forges.github_remote import resolve_ssh_host, split_remote_url
 from orchestr.forges.gitlab_login import HOST_VARIABLES as GITLAB_VARIABLES
 from orchestr.forges.gitlab_login import find_login as find_gitlab_login
-
-USUAL_HOSTS: Mapping[str, str] = {
-    "github.com": "github",
-    "ssh.github.com": "github",
-    "www.github.com": "github",
-    "gitlab.com": "gitlab",
-    "altssh.gitlab.com": "gitlab",
-    "www.gitlab.com": "gitlab",
-    "codeberg.org": "forgejo",
-    "gitea.com": "gitea",
-}
+from orchestr.forges.remote_urls import (
+    USUAL_HOSTS,
+    find_main_name,
+    read_host,
+    resolve_ssh_host,
+    split_remote_url,
+)
 
 
 def read_forge_host(url: str) -> str:
@@ -39,13 +33,13 @@ def read_forge_host(url: str) -> str:
 
 def guess_forge_kind(host: str, environ: Mapping[str, str]) -> str:
     """The kind of the forge at this host; empty: it cannot be known."""
-    usual = USUAL_HOSTS.get(host)
+    usual = USUAL_HOSTS.get(find_main_name(host))
     if usual is not None or not host:
         return usual or ""
     for kind, variables in (("forgejo", FORGEJO_VARIABLES), ("gitlab", GITLAB_VARIABLES)):
         for name in variables:
             value = environ.get(name, "")
-            if value and urlsplit(value if "://" in value else f"https://{value}").netloc == host:
+            if value and read_host(value) == host:
                 return "gitea" if name.startswith("GITEA_") else kind
     try:
         if find_forgejo_login(host, LoginPlaces("forgejo", None, environ)) is not None:

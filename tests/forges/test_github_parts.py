@@ -30,9 +30,10 @@ from orchestr.forges.github_query import (
     build_branches_query,
     build_rights_query,
 )
-from orchestr.forges.github_remote import RepoSlug, parse_remote_url, resolve_ssh_host
+from orchestr.forges.github_remote import RepoSlug, parse_remote_url
 from orchestr.forges.github_said import GENERAL, IN_THREAD
 from orchestr.forges.rate_limit import RequestPacer, Retry
+from orchestr.forges.remote_urls import resolve_ssh_host
 
 EXCERPT = Path(__file__).parent / "github_stub" / "schema.graphql"
 WHOLE = "ORCHESTR_TEST_GITHUB_SCHEMA"  # a file with GitHub's whole public schema

@@ -103,9 +103,8 @@ def test_a_forge_that_shows_less_does_not_hide_what_another_wants(tmp_path: Path
         folder = tmp_path / repo
         folder.mkdir()
         PublishRecord("k", "1" * 40, f"https://h/o/{repo}/pull/1").write(folder)
-        run = SimpleNamespace(
-            forge=forge, seen={}, settings=SimpleNamespace(landing=SimpleNamespace(land_requires=()))
-        )
+        settings = SimpleNamespace(landing=SimpleNamespace(land_requires=()))
+        run = SimpleNamespace(forge=forge, seen={}, settings=settings)
         cell = SimpleNamespace(repo=repo, base="main", branch="b")
         cells.append(SimpleNamespace(
             key=f"f/{repo}", dir=folder, cell=cell, run=run, repo_ref=RepoRef(repo, folder),
