@@ -5,10 +5,12 @@ Shared by the stubs of all forges: what a request means is the part of each.
 
 from __future__ import annotations
 
+import sys
 import threading
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from .common import Refusal
@@ -38,6 +40,10 @@ class Served(People):
         """The port that it is served on."""
         assert self._server is not None
         return int(self._server.server_port)
+
+    @abstractmethod
+    def env(self) -> dict[str, str]:
+        """What makes a client speak with the stub and with nobody else."""
 
     @abstractmethod
     def accepts(self, token: str) -> bool:
@@ -75,3 +81,13 @@ class Served(People):
             if fault is not None:
                 return fault.status, fault.headers, fault.body
         return status, {self.remaining_header: str(self.remaining), **headers}, body
+
+
+def serve_by_hand(make: Callable[[Path, dict[str, Path]], Served]) -> None:
+    """The stub of a command line, `FOLDER NAME=BARE.git ...`, until Ctrl+C."""
+    folder, *pairs = sys.argv[1:]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    repos = {slug: Path(bare) for slug, _, bare in (pair.partition("=") for pair in pairs)}
+    with make(Path(folder), repos) as stub:
+        print("\n".join(f"export {k}={v}" for k, v in stub.env().items()), flush=True)
+        threading.Event().wait()

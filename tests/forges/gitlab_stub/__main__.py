@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from pathlib import Path
+from tests.forges.github_stub.served import serve_by_hand
 
 from . import GitLab
 
-
-def main() -> None:
-    """Serve until Ctrl+C."""
-    folder, *pairs = sys.argv[1:]
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    repos = {slug: Path(bare) for slug, _, bare in (pair.partition("=") for pair in pairs)}
-    with GitLab(Path(folder), repos) as gitlab:
-        print("\n".join(f"export {k}={v}" for k, v in gitlab.env().items()), flush=True)
-        threading.Event().wait()
-
-
 if __name__ == "__main__":
-    main()
+    serve_by_hand(GitLab)
