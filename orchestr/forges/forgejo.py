@@ -7,14 +7,11 @@ to `.forgejo_login`, what happens after a pull request opened to `.forgejo_follo
 `.forgejo_dress`, its merge to `.forgejo_merge`.
 
 What survives a crash: nothing is kept here. Each call asks the host first or is refused by it when
-it was done already. The host's check for a second pull request of a branch is no constraint of its
-database: two requests at once may both pass it. So a request whose answer was lost is not repeated
-before a look whether it was carried out.
+it was done already; how a second pull request of a branch is kept away says `.open_once`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +19,7 @@ from orchestr.forges import forgejo_query as query
 from orchestr.forges.answers import mark_said, strip_said
 from orchestr.forges.base import (
     LISTED,
-    ForgeAway,
     ForgeError,
-    PRExists,
     PRState,
     PullRequest,
     RepoRef,
@@ -36,12 +31,9 @@ from orchestr.forges.forgejo_issues import ForgejoIssues
 from orchestr.forges.forgejo_merge import ForgejoMerging
 from orchestr.forges.forgejo_protection import ForgejoProtection
 from orchestr.forges.forgejo_remote import RepoPath
+from orchestr.forges.open_once import open_once
 from orchestr.forges.query_batcher import Found, QueryBatcher
-from orchestr.forges.rate_limit import OutcomeUnknown
-from orchestr.forges.rest_answers import RequestMissing, RequestRefused
-
-TRIES = 3  # to open, each after a look
-_EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
+from orchestr.forges.rest_answers import RequestMissing
 
 
 class ForgejoForge(
@@ -87,31 +79,14 @@ class ForgejoForge(
             "title": query.write_title(title, draft=draft, prefix=prefix),
             "body": body,
         }
-        unknown: OutcomeUnknown | None = None
-        for _ in range(TRIES):
-            if unknown is not None:
-                there = self._find_open(repo, head)
-                if there is not None:
-                    raise PRExists(there) from unknown
-            try:
-                row = self.api.send_request(path, "POST", f"{path.api}/pulls", asked, again=False)
-            except OutcomeUnknown as error:
-                unknown = error
-            except RequestRefused as error:
-                if _EXISTS.search(error.message):
-                    raise PRExists(self._require_open(repo, head)) from error
-                raise ForgeError(
-                    f"{repo.name}: no pull request of {head} into {base}: {error.message}",
-                    hint=error.hint,
-                ) from error
-            else:
-                made = self.read_pull_request(path, row)
-                return self._make_draft(path, made, title) if draft and not made.draft else made
-        assert unknown is not None
-        there = self._find_open(repo, head)
-        if there is not None:
-            raise PRExists(there) from unknown
-        raise unknown
+        row = open_once(
+            lambda: self.api.send_request(path, "POST", f"{path.api}/pulls", asked, again=False),
+            lambda: self._find_open(repo, head),
+            refused=f"{repo.name}: no pull request of {head} into {base}",
+            where=path.url,
+        )
+        made = self.read_pull_request(path, row)
+        return self._make_draft(path, made, title) if draft and not made.draft else made
 
     def edit_pull_request(
         self,
@@ -254,14 +229,3 @@ class ForgejoForge(
     def _find_open(self, repo: RepoRef, head: str) -> PullRequest | None:
         found = self.find_pull_requests(repo, [head])[head]
         return next((pr for pr in found if pr.state is PRState.OPEN), None)
-
-    def _require_open(self, repo: RepoRef, head: str) -> PullRequest:
-        """The open pull request that the host said is there."""
-        found = self._find_open(repo, head)
-        if found is None:
-            raise ForgeAway(
-                f"{self.path_for(repo).url}: it is said that {head} has a pull request, but none is"
-                " shown yet",
-                hint="the same command again",
-            )
-        return found

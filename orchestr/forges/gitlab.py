@@ -7,15 +7,12 @@ happens after a merge request opened to `.gitlab_follow` and `.gitlab_dress`, it
 `.gitlab_merge`. Reading is GraphQL (all branches of a project are one query), writing is REST.
 
 What survives a crash: nothing is kept here. Each call asks GitLab first or is refused by GitLab
-when it was done already. GitLab's check for a second merge request of a branch is no constraint of
-its database: two requests at once may both pass it. So a request whose answer was lost is not
-repeated before a look whether it was carried out.
+when it was done already; how a second merge request of a branch is kept away says `.open_once`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -24,9 +21,7 @@ from orchestr.forges import gitlab_query as query
 from orchestr.forges.answers import mark_said, strip_said
 from orchestr.forges.base import (
     LISTED,
-    ForgeAway,
     ForgeError,
-    PRExists,
     PRState,
     PullRequest,
     RepoRef,
@@ -39,15 +34,13 @@ from orchestr.forges.gitlab_login import explain_login
 from orchestr.forges.gitlab_merge import GitLabMerging
 from orchestr.forges.gitlab_protection import GitLabProtection
 from orchestr.forges.gitlab_remote import ProjectPath
+from orchestr.forges.open_once import open_once
 from orchestr.forges.query_batcher import Found, QueryBatcher
-from orchestr.forges.rate_limit import OutcomeUnknown
 from orchestr.forges.rest_answers import RequestMissing, RequestRefused
 
 BRANCHES = 100  # branches in one query
 PAGES = 50  # of merge requests in one question
-TRIES = 3  # to open, each after a look
 DEVELOPER = 30  # the access level that may open merge requests
-_EXISTS = re.compile(r"open merge request already exists", re.IGNORECASE)
 
 
 class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtection, GitLabIssues):
@@ -87,32 +80,14 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             "description": query.guard_commands(body),
             "remove_source_branch": False,
         }
-        unknown: OutcomeUnknown | None = None
-        for _ in range(TRIES):
-            if unknown is not None:
-                there = self._find_open(repo, head)
-                if there is not None:
-                    raise PRExists(there) from unknown
-            try:
-                row = self.api.make_object(
-                    project, f"{project.api}/merge_requests", asked, again=False
-                )
-            except OutcomeUnknown as error:
-                unknown = error
-            except RequestRefused as error:
-                if _EXISTS.search(error.message):
-                    raise PRExists(self._require_open(repo, head)) from error
-                raise ForgeError(
-                    f"{repo.name}: no merge request of {head} into {base}: {error.message}",
-                    hint=error.hint,
-                ) from error
-            else:
-                return self.read_pull_request(project, row)
-        assert unknown is not None
-        there = self._find_open(repo, head)
-        if there is not None:
-            raise PRExists(there) from unknown
-        raise unknown
+        path = f"{project.api}/merge_requests"
+        row = open_once(
+            lambda: self.api.make_object(project, path, asked, again=False),
+            lambda: self._find_open(repo, head),
+            refused=f"{repo.name}: no merge request of {head} into {base}",
+            where=project.url,
+        )
+        return self.read_pull_request(project, row)
 
     def edit_pull_request(
         self,
@@ -246,17 +221,6 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
     def _find_open(self, repo: RepoRef, head: str) -> PullRequest | None:
         found = self.find_pull_requests(repo, [head])[head]
         return next((pr for pr in found if pr.state is PRState.OPEN), None)
-
-    def _require_open(self, repo: RepoRef, head: str) -> PullRequest:
-        """The open merge request that GitLab said is there."""
-        found = self._find_open(repo, head)
-        if found is None:
-            raise ForgeAway(
-                f"{self.project_for(repo).url}: GitLab says that {head} has a merge request, but"
-                " does not show it yet",
-                hint="the same command again",
-            )
-        return found
 
     def _ask(self, project: ProjectPath, heads: Sequence[str]) -> Found:
         """As few queries as hold all branches; further pages only where there are any."""
