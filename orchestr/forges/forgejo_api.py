@@ -26,12 +26,7 @@ from orchestr.forges.forgejo_login import ForgejoLogin, LoginPlaces, explain_log
 from orchestr.forges.forgejo_remote import RepoPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
 from orchestr.forges.repo_refs import is_in_the_clear
-from orchestr.forges.rest_answers import (
-    ApiAnswer,
-    RequestMissing,
-    RequestRefused,
-    read_wait_seconds,
-)
+from orchestr.forges.rest_answers import ApiAnswer, RefusalHints, RequestRefused, judge_status
 from orchestr.process.run import redact, secret_values
 
 TIMEOUT = 60.0  # s for one request
@@ -192,41 +187,21 @@ class ForgejoApi:
 
     def _judge(self, repo: RepoPath, client: _Client, answer: ApiAnswer, url: str) -> None:
         """Raises for every answer that is no success."""
-        status, host = answer.status, repo.host
-        if 200 <= status < 300:
-            return
-        message = self.hide_secrets(answer.message)
-        if status == 429:
-            raise Retry(message, after=read_wait_seconds(answer.headers))
-        if status >= 500 or status == 408:
-            raise Retry(f"it answers HTTP {status}: {message}", done=True)
+        status, message = answer.status, self.hide_secrets(answer.message)
         if 300 <= status < 400:
+            target = self.hide_secrets(answer.headers.get("location", "another address"))
             raise ForgeError(
-                f"{repo.url} has moved: {answer.headers.get('location', message)}",
-                hint="git remote set-url origin URL in the clone, with its new name",
-            )
-        if status == 401:
-            raise RequestRefused(
-                status,
-                f"{host} does not accept the login of {client.login.source}: {message}",
-                self.explain_login(repo),
-            )
-        if status == 403:
-            raise RequestRefused(
-                status,
-                f"{host} does not allow it: {message}",
-                f"{SCOPES}, and its user the right to write to {repo}",
-            )
-        if status == 404:
-            path = url.removeprefix(repo.root).partition("?")[0]
-            raise RequestMissing(
-                status,
-                f"{host}: {message} ({path}): it is not there, or the login may not see it",
-                "git remote -v in the clone; orchestr doctor",
+                f"{repo.url} has moved: {target}",
+                hint="git remote set-url in the clone, with its new name",
             )
         if status == 423:
             raise RequestRefused(status, f"{repo.url} is archived: {message}")
-        raise RequestRefused(status, message)
+        hints = RefusalHints(
+            client.login.source,
+            lambda: self.explain_login(repo),
+            f"{SCOPES}, and its user the right to write to {repo}",
+        )
+        judge_status(answer, message, repo.host, url.removeprefix(repo.root), hints)
 
 
 @cache

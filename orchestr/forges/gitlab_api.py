@@ -23,12 +23,7 @@ from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
 from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
 from orchestr.forges.gitlab_remote import ProjectPath
 from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
-from orchestr.forges.rest_answers import (
-    ApiAnswer,
-    RequestMissing,
-    RequestRefused,
-    read_wait_seconds,
-)
+from orchestr.forges.rest_answers import ApiAnswer, RefusalHints, judge_status
 from orchestr.process.run import redact, secret_values
 
 TIMEOUT = 60.0  # s for one request; GitLab gives up on a query after 30 s
@@ -198,42 +193,19 @@ class GitLabApi:
 
     def _judge(self, project: ProjectPath, answer: ApiAnswer, path: str) -> None:
         """Raises for every answer that is no success."""
-        status, host = answer.status, project.host
-        if 200 <= status < 300:
-            return
-        message = self.hide_secrets(answer.message)
-        if status == 429:
-            raise Retry(message, after=read_wait_seconds(answer.headers))
-        if status >= 500 or status == 408:
-            raise Retry(f"it answers HTTP {status}", done=True)
-        if status == 401:
-            client = self._clients[project.root]
-            raise RequestRefused(
-                status,
-                f"{host} does not accept the login of {client.login.source}: {message}",
-                explain_login(host, self.root, os.environ),
-            )
-        if 300 <= status < 400:
+        if 300 <= answer.status < 400:
             target = self.hide_secrets(answer.headers.get("location", "another address"))
             raise ForgeError(
-                f"{project.url}: {host} sends what was asked there to {target}",
+                f"{project.url}: {project.host} sends what was asked there to {target}",
                 hint="git remote set-url in the clone if it has moved; [forge] url where the remote"
                 " does not show GitLab's address",
             )
-        if status == 403:
-            raise RequestRefused(
-                status,
-                f"{host} does not allow it: {message}",
-                f"the token needs the scope api and the role Developer in {project}",
-            )
-        if status == 404:
-            raise RequestMissing(
-                status,
-                f"{host}: {message} ({path.partition('?')[0]}): it is not there, or the login may"
-                " not see it",
-                "git remote -v in the clone; orchestr doctor",
-            )
-        raise RequestRefused(status, message)
+        hints = RefusalHints(
+            self._clients[project.root].login.source,
+            lambda: explain_login(project.host, self.root, os.environ),
+            f"the token needs the scope api and the role Developer in {project}",
+        )
+        judge_status(answer, self.hide_secrets(answer.message), project.host, path, hints)
 
     def _judge_graphql(self, project: ProjectPath, answer: ApiAnswer) -> None:
         """A query is answered with 200 whatever happened; errors stand beside the data."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from orchestr.forges.base import ForgeError
+from orchestr.forges.rate_limit import Retry
 
 
 class RequestRefused(ForgeError):
@@ -58,3 +59,44 @@ def read_wait_seconds(headers: Mapping[str, str]) -> float:
     if reset.isdecimal():
         return max(0.0, int(reset) - time.time()) + 1
     return 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalHints:
+    """What a refusal names: where the login is from, how to have another, which rights it needs."""
+
+    source: str
+    explain_login: Callable[[], str]
+    rights: str
+
+
+def judge_status(
+    answer: ApiAnswer, message: str, host: str, path: str, hints: RefusalHints
+) -> None:
+    """Raises for every answer that is no success: Retry for what may pass, RequestRefused,
+    RequestMissing. ``message`` are the host's words without secrets, ``path`` what was asked for.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return
+    if status == 429:
+        raise Retry(message, after=read_wait_seconds(answer.headers))
+    if status >= 500 or status == 408:
+        said = f"HTTP {status}"
+        raise Retry(f"it answers {said}{f': {message}' if message != said else ''}", done=True)
+    if status == 401:
+        raise RequestRefused(
+            status,
+            f"{host} does not accept the login of {hints.source}: {message}",
+            hints.explain_login(),
+        )
+    if status == 403:
+        raise RequestRefused(status, f"{host} does not allow it: {message}", hints.rights)
+    if status == 404:
+        raise RequestMissing(
+            status,
+            f"{host}: {message} ({path.partition('?')[0]}): it is not there, or the login may not"
+            " see it",
+            "git remote -v in the clone; orchestr doctor",
+        )
+    raise RequestRefused(status, message)
