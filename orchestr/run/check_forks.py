@@ -8,6 +8,7 @@ from orchestr.cell.context import CellContext
 from orchestr.cell.pull_request.forks import explain_unnamed_fork
 from orchestr.errors import MachineFault, OrchestrError
 from orchestr.forges.base import ForkingForge
+from orchestr.forges.routed import forge_for
 from orchestr.run.diagnostic import Diagnostic
 from orchestr.spec.phases import Phase
 
@@ -31,7 +32,7 @@ def check_forks(cells: Sequence[CellContext], *, ask: bool) -> list[Diagnostic]:
 
 
 def _check_fork(name: str, ctx: CellContext, *, ask: bool) -> Iterator[Diagnostic]:
-    forge = ctx.run.forge
+    forge = forge_for(ctx.run.forge, name)
     if not isinstance(forge, ForkingForge) and ctx.repo.remotes.is_fork:
         what = f"{name}: pull requests of the forge {forge.kind} are not opened from forks"
         yield Diagnostic("error", what, f"take `upstream` out of [repos.{name}]")
