@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,6 +41,7 @@ READ_FIRST = "This repository keeps instructions for you: read {} first."
 NO_CHANGE = "ORCHESTR no_change_needed:"
 AMEND = "ORCHESTR amend "
 PATIENCE = 30.0  # seconds for `--version`; the slowest of them needs 3
+_NOTING = threading.Lock()  # versions that are asked at once are all noted
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?[\w.+-]*")
 
 
@@ -63,6 +65,7 @@ class CliAgent(ABC):
     live: bool = True  # whether what it takes is known while it works
     tells_while_working: bool = False  # whether its stream alone says so
     records: SessionRecords | None = None  # the files in which it keeps its sessions
+    patience: float = PATIENCE
 
     def __init__(self, settings: AgentSettings, workspace: WorkspaceSettings) -> None:
         self.name = settings.name
@@ -73,6 +76,8 @@ class CliAgent(ABC):
         self.prices = read_prices(settings)
         self.tells_cost = self.tells or self.prices is not None
         self._parse: Parse = make_line_parser(self.translate_record)
+        self._version: str | None = None
+        self._is_version_asked = False
 
     # ---- what an adapter says ----------------------------------------------------------------
 
@@ -303,21 +308,23 @@ class CliAgent(ABC):
         """The program must be found, and say its version: a half installed one does not."""
         if self._program_path is None:
             return f"program {self.resolved_program!r} is not on PATH"
-        if self._cached_version is None:
+        if self.program_version() is None:
             return f"`{self.resolved_program} --version` fails"
         return None
 
     def program_version(self) -> str | None:
         """What `--version` says, asked once for each installed program."""
-        return self._cached_version
+        # No `cached_property`: before Python 3.12 it asks for all agents one after the other.
+        if not self._is_version_asked:
+            self._version, self._is_version_asked = self._look_up_version(), True
+        return self._version
 
     @cached_property
     def _program_path(self) -> str | None:
         path = self.settings.env.get("PATH", os.environ.get("PATH"))
         return shutil.which(self.resolved_program, path=path)
 
-    @cached_property
-    def _cached_version(self) -> str | None:
+    def _look_up_version(self) -> str | None:
         """Kept by the program's path, time and size: the slowest takes 3 s to say it."""
         if self._program_path is None:
             return None
@@ -332,7 +339,8 @@ class CliAgent(ABC):
             return str(noted[2])
         version = self._ask_version(self._program_path)
         if version is not None:
-            with suppress(OSError):
+            with _NOTING, suppress(OSError, CorruptState):
+                known = read_json(self._versions) or {}
                 write_json(self._versions, {**known, self._program_path: [*stamp, version]})
         return version
 
@@ -340,7 +348,7 @@ class CliAgent(ABC):
         env = {**agent_env(os.environ, ()), **QUIET, **self.settings.env}
         try:
             done = run_command(
-                (program, "--version"), cwd=Path("/"), env=env, timeout=PATIENCE, check=False
+                (program, "--version"), cwd=Path("/"), env=env, timeout=self.patience, check=False
             )
         except OrchestrError:
             return None

@@ -90,21 +90,26 @@ class House:
 
     def build(self) -> None:
         """The repository with its origin, the settings, the spec, the home."""
-        for name in ("repos", "specs", "home", "tmp"):
+        for name in ("repos", "specs", "tmp"):
             (self.root / name).mkdir(parents=True)
-        for name, text in self.connection.files.items():
-            target = self.root / "home" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        (self.root / "home" / ".gitconfig").write_text(
-            "[user]\n\tname = Trial\n\temail = trial@localhost\n", encoding="utf-8"
-        )
+        self.make_home()
         (self.root / "linger.sh").write_text(LINGER, encoding="utf-8")
         (self.root / "linger.sh").chmod(0o755)
         self._make_repository()
         (self.root / "orchestr.toml").write_text(tomli_w.dumps(self.make_settings()))
         spec = write_spec(self.trial, self.subject.name)
         (self.root / "specs" / f"{FEATURE}.yaml").write_text(spec, encoding="utf-8")
+
+    def make_home(self) -> None:
+        """A home with an identity for git, and what leads the agent to the model."""
+        files = {
+            ".gitconfig": "[user]\n\tname = Trial\n\temail = trial@localhost\n",
+            **self.connection.files,
+        }
+        for name, text in files.items():
+            target = self.root / "home" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
 
     def _make_repository(self) -> None:
         place = self.root / "repos" / REPO
@@ -122,11 +127,7 @@ class House:
 
     def make_settings(self) -> dict[str, Any]:
         """The tables of `orchestr.toml`."""
-        agent = dict(self.subject.table)
-        env = {**agent.get("env", {}), **self.connection.env}
-        agent |= {"env": env, "paid": False, "retry_after": "1s", "retry_max": "2s"}
-        if self.connection.model and "model" not in agent:
-            agent["model"] = self.connection.model
+        agent = self.make_agent()
         if self.trial.lingers:
             agent |= self._linger(agent)
         limits = {"jobs": 1, "timeout": "120s", "idle_timeout": "60s", "grace": "2s",
@@ -139,6 +140,15 @@ class House:
             "forge": {"kind": "local"},
             "sandbox": {"mode": "none"},
         }
+
+    def make_agent(self) -> dict[str, Any]:
+        """The agent's table, led to the model, free, with short waits."""
+        agent = dict(self.subject.table)
+        env = {**agent.get("env", {}), **self.connection.env}
+        agent |= {"env": env, "paid": False, "retry_after": "1s", "retry_max": "2s"}
+        if self.connection.model and "model" not in agent:
+            agent["model"] = self.connection.model
+        return agent
 
     def _linger(self, agent: Mapping[str, Any]) -> dict[str, Any]:
         """The same agent, whose program stays for ten minutes after its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestr.conformance.perform import Finding
@@ -40,9 +40,9 @@ def findings_json(
 def render_matrix(record: Mapping[str, Any]) -> str:
     """The table of docs/agents.md from what was recorded.
 
-    ``record`` has `date`, and `agents`: for each name its `version`, `how` it is configured, and
-    `findings`, from a promise's name to [kept, note]. A promise that was not
-    recorded is empty.
+    ``record`` has `date`, and `agents`: for each name its `version`, `how` it is configured,
+    `findings`, from a promise's name to [kept, note], and `demo`, the figures of the demo's feature
+    (`cells`, `done`, `seconds`, `answers`, `ledger`, `billed`). What was not recorded is empty.
     """
     agents = record["agents"]
     notes: list[str] = []
@@ -71,9 +71,28 @@ def render_matrix(record: Mapping[str, Any]) -> str:
         lines.append(f"| {promise.text} | {' | '.join(cells)} |")
     sums = [f"{sum(k is True for k, _ in a['findings'].values())} of {len(a['findings'])}"
             for a in agents.values()]  # fmt: skip
-    lines += [f"| kept | {' | '.join(sums)} |", ""]
+    lines += [f"| kept | {' | '.join(sums)} |", *_render_demo(list(agents.values())), ""]
     lines += [f"{number}. {_escape(note)}" for number, note in enumerate(notes, 1)]
     return "\n".join(lines) + "\n"
+
+
+def _render_demo(agents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rows of the demo's feature: each agent's figures."""
+    if not any("demo" in agent for agent in agents):
+        return []
+    show: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "the demo's feature: cells done": lambda demo: f"{demo['done']} of {demo['cells']}",
+        "… time": lambda demo: f"{demo['seconds']:.0f} s",
+        "… answers of the model": lambda demo: str(demo["answers"]),
+        "… tokens, the server's count": lambda demo: f"{demo['billed']:,}",
+        "… tokens, the ledger's": lambda demo: (
+            "unknown" if demo["ledger"] is None else f"{demo['ledger']:,}"
+        ),
+    }
+    return [
+        f"| {title} | {' | '.join(write(a['demo']) if a.get('demo') else '–' for a in agents)} |"
+        for title, write in show.items()
+    ]
 
 
 def _escape(note: str) -> str:

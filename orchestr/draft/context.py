@@ -18,9 +18,10 @@ from orchestr.cell.context import CellContext, FeatureRun, Overrides
 from orchestr.draft.answer import QuestionPart
 from orchestr.draft.decide import DraftInputs
 from orchestr.draft.files import DraftPlaces, digest_bytes, read_if_there
-from orchestr.draft.intent import Intent, read_intent
+from orchestr.draft.intent import Intent, parse_intent, read_intent, render_intent
 from orchestr.draft.templates import find_template
 from orchestr.errors import SpecError, UsageError
+from orchestr.files import display_path
 from orchestr.plan.dag import make_plan
 from orchestr.settings.records import Settings
 from orchestr.spec.reader import read_feature
@@ -87,10 +88,18 @@ class DraftWork:
         return named
 
 
-def load_inputs(settings: Settings, places: DraftPlaces) -> tuple[Intent, DraftInputs]:
-    """The intent as it is now, and the digests that a draft of it has. Raises SpecError."""
-    intent = read_intent(places.intent, places.name, settings.workspace.root)
-    text = read_if_there(places.intent) or b""
+def load_inputs(
+    settings: Settings, places: DraftPlaces, unwritten: Intent | None = None
+) -> tuple[Intent, DraftInputs]:
+    """The intent as it is now, and the digests that a draft of it has; ``unwritten`` is one whose
+    file is still to be written. Raises SpecError."""
+    root = settings.workspace.root
+    if unwritten is None:
+        intent = read_intent(places.intent, places.name, root)
+        text = read_if_there(places.intent) or b""
+    else:
+        text = render_intent(unwritten)
+        intent = parse_intent(places.name, text, display_path(places.intent, root))
     template = b""
     if intent.template is not None:
         template = find_template(intent.template).data

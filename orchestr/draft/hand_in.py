@@ -1,10 +1,13 @@
 """A draft that another program wrote: judged as an agent's is; its approval is a person's.
 
-No agent is started and nothing is cloned. Whoever calls holds the draft's lease. The spec is
-written before the record that makes it count, so a kill leaves the former draft or the new one.
+No agent is started and nothing is cloned. Whoever calls holds the draft's lease. Nothing is written
+for a refused one. The spec is written before the record that makes it count, so a kill leaves the
+former draft or the new one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from orchestr.draft.context import DraftWork, make_rules
 from orchestr.draft.files import DraftRecord, digest_bytes, read_draft, read_if_there, write_draft
@@ -17,9 +20,15 @@ from orchestr.state.journal import utc_timestamp
 
 
 def hand_in_draft(
-    work: DraftWork, text: str, author: str, *, replace: bool = False
+    work: DraftWork,
+    text: str,
+    author: str,
+    *,
+    replace: bool = False,
+    write_intent: Callable[[], None] = lambda: None,
 ) -> tuple[DraftRecord, Feature, bool]:
     """Keep ``text`` as the draft of the intent; the last value says whether it was not so already.
+    ``write_intent`` is called once the text is found good, before the draft is written.
 
     Raises SpecError with every problem of the text, UsageError where an agent of ours is at work on
     the draft, or has made it and ``replace`` was not asked for.
@@ -33,6 +42,7 @@ def hand_in_draft(
         )
     facts = read_facts(work.settings, there, {})
     feature = read_drafted_spec(text, make_rules(work, facts))
+    write_intent()
     digest = digest_bytes(text.encode())
     known = read_draft(work.places)
     if known is not None and (known.intent, known.findings, known.spec) == (

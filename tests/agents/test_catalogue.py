@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +19,12 @@ from orchestr.agents.catalogue import (
     read_catalogue,
     suggest_install,
 )
+from orchestr.agents.cli_agent import CliAgent
 from orchestr.agents.own_servers import list_own_servers
 from orchestr.sandbox.hosts import AGENT_HOSTS
 from orchestr.settings.new_workspace import Surroundings, write_workspace
-from orchestr.settings.records import AgentSettings
+from orchestr.settings.records import AgentSettings, WorkspaceSettings
+from orchestr.views.query import known_agents
 from tests.fork_server import run_process
 
 
@@ -82,6 +86,36 @@ def test_a_new_workspace_has_what_was_found(tmp_path: Path) -> None:
     text = (tmp_path / "orchestr.toml").read_text()
     assert '[agents.claude]\nkind = "claude"\n' in text
     assert '[agents.qwen]\nkind = "acp"\nrun = ["qwen", "--acp"]\n' in text
+
+
+def test_a_program_that_hangs_keeps_no_other_from_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no version there; those of the others, asked at the same time, are all remembered."""
+    monkeypatch.setattr(known_agents, "PATIENCE", 0.2)
+    good = ("gemini", "opencode", "copilot", "qwen")
+    for name, script in {**dict.fromkeys(good, "echo 1.2"), "claude": "sleep 600"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "agents.json").write_text('{"/other": [1, 2, "3.4"]}')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(CliAgent, "_ask_version", _meet_then_ask(CliAgent._ask_version, 5))
+    place = WorkspaceSettings(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path)
+    rows = {row.known.name: row for row in known_agents.list_known_agents(place, {})}
+    assert rows["claude"].path and rows["claude"].version is None
+    noted = json.loads((tmp_path / "agents.json").read_text())
+    assert set(noted) == {"/other", *(str(tmp_path / name) for name in good)}
+
+
+def _meet_then_ask(ask: Any, number: int) -> Any:
+    """`CliAgent._ask_version`, where each waits until so many are asked at once."""
+    barrier = threading.Barrier(number, timeout=60)
+
+    def wait_and_ask(agent: CliAgent, program: str) -> Any:
+        barrier.wait()
+        return ask(agent, program) if Path(program).name == "claude" else "1.2"
+
+    return wait_and_ask
 
 
 def test_agents_shows_what_is_found_and_how_the_others_are_installed(tmp_path: Path) -> None:

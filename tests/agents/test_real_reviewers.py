@@ -38,7 +38,8 @@ REPAIR = [*WORK[:1], Run("echo good > a.txt"), Say("Mended.")]
 # By a text in the request: the repair, the second review, the first one.
 TOLD, AGAIN, FIRST = "Reviewers have read your commit", "\\n+good", "# Review: "
 REFUSED = {
-    "claude": "Write exists but is not enabled in this context",
+    # Of the push. What it says of a file differs: its versions write files with another tool each.
+    "claude": "Permission to use Bash with command git push",
     "codex": "transport 'orchestr-no-push' not allowed",
     "gemini": "Tool execution denied by policy",
     "opencode": "a rule which prevents you from using this specific tool call",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestr.conformance.connect import find_connection
 from orchestr.conformance.request import Request
 from orchestr.process.run import run_command
 
@@ -36,6 +37,12 @@ class Known:
     def how(self) -> str:
         """Its kind, in the words of the settings."""
         return f"`{self.table['kind']}`"
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether its model can run a command."""
+        connect = find_connection(self.table["kind"], (*self.table.get("run", ()), self.program))
+        return connect is not None and not connect("").prose
 
 
 def known_cli(kind: str) -> Known:

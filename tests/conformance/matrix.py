@@ -2,6 +2,7 @@
 
 ./doitw conformance                 try every agent that is installed, write record and table
 ./doitw conformance claude codex    only these; what is recorded of the others stays
+./doitw conformance --demo codex    only the demo's feature with these, or with all
 ./doitw conformance --write         the table again, from the record
 """
 
@@ -19,6 +20,7 @@ from orchestr.conformance.perform import Finding
 from orchestr.conformance.table import finding_line, render_matrix
 from orchestr.run.try_agent import try_agent
 from tests.conformance.agents import AGENTS, ask_version, find_program, make_request
+from tests.conformance.demo_figures import record_demo
 
 ROOT = Path(__file__).parents[2]
 RECORD = Path(__file__).with_name("recorded.json")
@@ -45,6 +47,7 @@ def record_agent(name: str, promises: tuple[str, ...], before: dict[str, Any]) -
     request = replace(make_request(name), promises=promises)
     findings, network = try_agent(request, show)
     return {
+        **before,
         "version": ask_version(name),
         "how": AGENTS[name].how,
         "network": network,
@@ -71,15 +74,23 @@ def write_page(record: dict[str, Any]) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Record the agents named (none: all that are installed), write record and page."""
+    """Record the agents named (none: all that are installed), write record and page.
+
+    ``NAME:PROMISE,PROMISE`` tries these promises only."""
     record = read_record()
     if words != ["--write"]:
+        only_demo = "--demo" in words
+        words = [word for word in words if word != "--demo"]
         names = words or [n for n in AGENTS if find_program(AGENTS[n].program)]
         for word in names:
             name, _, wanted = word.partition(":")
             promises = tuple(filter(None, wanted.split(",")))
             before = record["agents"].get(name, {})
-            record["agents"][name] = record_agent(name, promises, before)
+            if not only_demo:
+                before = record_agent(name, promises, before)
+            if not promises and AGENTS[name].has_tools:
+                before = {**before, "demo": record_demo(name)}
+            record["agents"][name] = before
             record["date"] = datetime.now(UTC).date().isoformat()
             order = {known: number for number, known in enumerate(AGENTS)}
             agents = sorted(record["agents"].items(), key=lambda item: order.get(item[0], 99))

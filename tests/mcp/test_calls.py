@@ -81,6 +81,21 @@ def test_inside_an_attempt_it_looks_and_keeps_no_draft(
     assert not (ws.root / "specs/greet.md").exists()
 
 
+def test_a_refused_draft_leaves_no_intent(tmp_path: Path) -> None:
+    """Its words would be taken for a person's, and other ones be refused from then on."""
+    ws = Workspace.make(tmp_path / "ws", repos=("app", "lib"), cells={"a": {}},
+                        settings={"repos": {"app": {}, "lib": {}}})  # fmt: skip
+    given = {"name": "greet", "intent": "Greet, I guess", "spec": "kind: Feature\n"}
+    value, good = server.run_tool(ws.root, "draft", given)
+    assert not good and value["error"]["problems"]
+    assert not (ws.root / "specs/greet.md").exists()
+    given |= {"intent": "Greet", "spec": yaml.safe_dump(DRAFT)}
+    value, good = server.run_tool(ws.root, "draft", given)
+    assert good, value
+    assert value["intent"] == "specs/greet.md"
+    assert not server.run_tool(ws.root, "draft", given)[0]["made"]  # the same words: nothing to do
+
+
 @pytest.mark.slow
 def test_a_kill_while_a_draft_is_kept_leaves_the_former_one_or_the_new_one(tmp_path: Path) -> None:
     ws = Workspace.make(

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from anyio.from_thread import start_blocking_portal
 
+from orchestr.draft.intent import Intent, render_intent
 from orchestr.process.lease import read_lease
 from tests.e2e.workspace import PATIENCE, Workspace, both, wait_for
 
@@ -211,6 +212,8 @@ def test_what_is_wrong_with_a_draft_comes_back_and_none_is_kept(
     assert "1 cell: a draft has 2 to 8" in text and "has no checks" in text
     assert all(one["line"] for one in wrong["problems"])
     assert not (built.root / ".orchestr/drafts/bare/spec.yaml").exists()
+    assert not (built.root / "specs/bare.md").exists()
+    (built.root / "specs/bare.md").write_bytes(render_intent(Intent("bare", "w")))
     words = client.refuse("draft", {**given, "intent": "other words"})
     assert "says something else already" in words["message"]
     (built.root / "specs/bare.md").unlink()

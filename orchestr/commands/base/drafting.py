@@ -14,7 +14,7 @@ from orchestr.draft.answer import QuestionPart
 from orchestr.draft.context import DraftWork, load_inputs
 from orchestr.draft.decide import DraftStep, decide_draft
 from orchestr.draft.files import DraftPlaces, read_draft
-from orchestr.draft.intent import check_draft_name
+from orchestr.draft.intent import Intent, check_draft_name
 from orchestr.errors import Interrupted, OrchestrError, UsageError
 from orchestr.process.lease import Lease
 from orchestr.run.signals import InterruptHandler
@@ -68,10 +68,12 @@ def make_draft_work(
     model: str | None = None,
     purse: RunBudget | None = None,
     effort: str | None = None,
+    unwritten: Intent | None = None,
 ) -> DraftWork:
-    """The draft of an intent as it is now. Raises SpecError, UsageError."""
+    """The draft of an intent as it is now; ``unwritten`` is one whose file is still to be written.
+    Raises SpecError, UsageError."""
     places = find_places(session, name)
-    intent, inputs = load_inputs(session.settings, places)
+    intent, inputs = load_inputs(session.settings, places, unwritten)
     ask = ask_at_terminal if sys.stdin.isatty() else None
     return DraftWork(
         session.settings, session.layout, places, intent, inputs, print_stderr, answers or {}, ask,

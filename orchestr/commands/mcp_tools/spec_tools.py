@@ -156,11 +156,11 @@ def draft(session: Session, given: DraftArguments) -> dict[str, Any]:
     places = drafting.find_places(session, given.name)
     with drafting.hold_draft(session, given.name):
         known = read_known_intent(session, places)
-        saved = None
+        new: Intent | None = None
         if given.intent is not None and given.intent.strip():
             refuse_other_words(session, places, known, given.intent)
             if known is None:
-                saved = write_intent(session, places, Intent(given.name, given.intent))
+                new = Intent(given.name, given.intent)
         elif known is None:
             feature = session.specs.features.get(given.name)
             if feature is None:
@@ -168,11 +168,19 @@ def draft(session: Session, given: DraftArguments) -> dict[str, Any]:
                     "what is wanted? There are no words", hint="give the person's as `intent`"
                 )
             words = feature.intent or feature.title
-            saved = write_intent(session, places, Intent(given.name, words))
+            new = Intent(given.name, words)
         notes: list[str] = []
-        work = drafting.make_draft_work(session, given.name)
+        saved: list[str] = []
+
+        def keep_intent() -> None:
+            if new is not None:
+                saved.append(write_intent(session, places, new))
+
+        work = drafting.make_draft_work(session, given.name, unwritten=new)
         work.say, work.ask = notes.append, None
-        record, feature, made = hand_in_draft(work, given.spec, AUTHOR, replace=given.replace)
+        record, feature, made = hand_in_draft(
+            work, given.spec, AUTHOR, replace=given.replace, write_intent=keep_intent
+        )
     return {
         "name": given.name,
         "file": display_path(places.spec, session.root),
@@ -181,7 +189,7 @@ def draft(session: Session, given: DraftArguments) -> dict[str, Any]:
             {"name": cell.name, "repo": cell.repo, "depends_on": list(cell.depends_on)}
             for cell in feature.cells
         ],
-        "intent": saved,
+        "intent": saved[0] if saved else None,
         "notes": notes,
         "drafted_at": record.drafted_at,
         "next": f"a person looks at it and says yes: orchestr approve spec:{given.name}",

@@ -15,7 +15,8 @@ from orchestr.agents.catalogue import KnownAgent, find_configured, read_catalogu
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
 from orchestr.views.terminal.known_agents import AgentRow
 
-ASKED_AT_ONCE = 4
+ASKED_AT_ONCE = 16
+PATIENCE = 8.0  # seconds for a version; a list does not wait for a program that hangs
 
 
 def list_known_agents(
@@ -44,5 +45,6 @@ def _look_up(
         return AgentRow(known, None, None, names)
     # Kind `acp` asks any program of the catalogue that has the option.
     settings = AgentSettings(known.name, "acp", run=(known.program,))
-    version: str | None = AGENT_KINDS.load("acp").make(settings, workspace).program_version()
-    return AgentRow(known, path, version, names)
+    agent = AGENT_KINDS.load("acp").make(settings, workspace)
+    agent.patience = PATIENCE
+    return AgentRow(known, path, agent.program_version(), names)
