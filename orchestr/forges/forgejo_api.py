@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.base import ForgeError
 from orchestr.forges.forgejo_login import ForgejoLogin, LoginPlaces, explain_login, find_login
 from orchestr.forges.forgejo_remote import RepoPath
-from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.rate_limit import Retry
 from orchestr.forges.repo_refs import is_in_the_clear
 from orchestr.forges.rest_answers import ApiAnswer, RefusalHints, RequestRefused, judge_status
-from orchestr.process.run import redact, secret_values
+from orchestr.forges.rest_api import RestApi
+from orchestr.process.run import redact
 
 TIMEOUT = 60.0  # s for one request
 PAGES = 400  # of one list; more is not believed
@@ -36,20 +36,10 @@ SCOPES = "the token needs the scopes write:repository, write:issue and read:user
 
 
 @dataclass(slots=True)
-class ForgejoApi:
-    """The clients, the patience, and the counts of what was asked. For many threads.
-
-    ``kind`` is `forgejo` or `gitea`, ``root`` is `[forge] url`.
-    """
+class ForgejoApi(RestApi["_Client"]):
+    """The REST API of a Forgejo, or a Gitea: ``kind`` is `forgejo` or `gitea`."""
 
     kind: str = "forgejo"
-    root: str | None = None
-    patience: float = PATIENCE
-    stop: threading.Event | None = None
-    on_wait: WaitListener | None = None
-    usage: ApiUsage = field(default_factory=ApiUsage)
-    _clients: dict[str, _Client] = field(default_factory=dict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def send_request(
         self,
@@ -116,6 +106,10 @@ class ForgejoApi:
         """What to do for a login at a repository's host."""
         return explain_login(repo.host, self.places, clear=is_in_the_clear(repo.root))
 
+    def make_client(self, repo: RepoPath, login: ForgejoLogin) -> _Client:
+        """A connection with that login."""
+        return _Client(login)
+
     @property
     def places(self) -> LoginPlaces:
         """Where logins are looked for."""
@@ -123,7 +117,7 @@ class ForgejoApi:
 
     def read_own_name(self, repo: RepoPath) -> str:
         """The name of this login at a repository's host, asked once. Raises as a request."""
-        client = self._client_for(repo)
+        client = self.client_for(repo)
         if not client.own_name:
             client.own_name = str(self.send_request(repo, "GET", "/user")["login"])
         return client.own_name
@@ -131,7 +125,7 @@ class ForgejoApi:
     def read_page_size(self, repo: RepoPath) -> int:
         """How many rows the host puts on a page at most, asked once: a page with fewer is the last
         one. Raises as a request."""
-        client = self._client_for(repo)
+        client = self.client_for(repo)
         if not client.page_size:
             try:
                 row = self.send_request(repo, "GET", "/settings/api")
@@ -139,10 +133,6 @@ class ForgejoApi:
             except (RequestRefused, KeyError, TypeError, ValueError):
                 client.page_size = USUAL_PAGE
         return client.page_size
-
-    def hide_secrets(self, text: str) -> str:
-        """What a host says, without secrets."""
-        return redact(text, secret_values(os.environ) | {c.token for c in self._clients.values()})
 
     # --- one request -------------------------------------------------------------------------
 
@@ -156,7 +146,7 @@ class ForgejoApi:
         again: bool,
         is_text: bool = False,
     ) -> ApiAnswer:
-        client = self._client_for(repo)
+        client = self.client_for(repo)
 
         def send_once() -> ApiAnswer:
             self.usage.requests += 1
@@ -169,21 +159,7 @@ class ForgejoApi:
                 raise Retry("the answer is not JSON (a proxy's page?)", done=True)
             return answer
 
-        lane = pacer_for_host(repo.host, self.patience)
-        return lane.send_with_retries(
-            send_once, writes=method != "GET", again=again, stop=self.stop, on_wait=self.on_wait
-        )
-
-    def _client_for(self, repo: RepoPath) -> _Client:
-        with self._mutex:
-            if repo.root not in self._clients:
-                login = self.find_login(repo)
-                if login is None:
-                    raise ForgeError(
-                        f"there is no login for {repo.host}", hint=self.explain_login(repo)
-                    )
-                self._clients[repo.root] = _Client(login)
-            return self._clients[repo.root]
+        return self.send_in_lane(repo, send_once, writes=method != "GET", again=again)
 
     def _judge(self, repo: RepoPath, client: _Client, answer: ApiAnswer, url: str) -> None:
         """Raises for every answer that is no success."""

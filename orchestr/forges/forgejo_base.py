@@ -41,7 +41,7 @@ class ForgejoBase:
         self.kind = kind
         self.root = root.rstrip("/") if root else None
         self.known_roots = (self.root, *roots)
-        self.api = ForgejoApi(kind, self.root, patience, stop, told)
+        self.api = ForgejoApi(self.root, patience, stop, told, kind=kind)
         self._paths: dict[RepoRef, RepoPath] = {}
         self._lists: dict[RepoPath, PullList] = {}
         self._mutex = threading.Lock()

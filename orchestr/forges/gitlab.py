@@ -12,7 +12,6 @@ when it was done already; how a second merge request of a branch is kept away sa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -30,7 +29,6 @@ from orchestr.forges.gitlab_api import quote_name, unreadable_error
 from orchestr.forges.gitlab_dress import GitLabDressing
 from orchestr.forges.gitlab_follow import GitLabFollowing
 from orchestr.forges.gitlab_issues import GitLabIssues
-from orchestr.forges.gitlab_login import explain_login
 from orchestr.forges.gitlab_merge import GitLabMerging
 from orchestr.forges.gitlab_protection import GitLabProtection
 from orchestr.forges.gitlab_remote import ProjectPath
@@ -157,7 +155,7 @@ class GitLabForge(GitLabFollowing, GitLabDressing, GitLabMerging, GitLabProtecti
             refs = [ref for ref in repos if ref.path.is_dir() or ref.url]
             for project in dict.fromkeys(map(self.project_for, refs)):
                 if self.api.find_login(project) is None:
-                    how = explain_login(project.host, self.root, os.environ)
+                    how = self.api.explain_login(project)
                     return f"there is no login for {project.host}: {how}"
                 if ask:
                     self._require_write_access(project)

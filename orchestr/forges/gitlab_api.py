@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from orchestr.forges.base import ApiUsage, ForgeError, WaitListener
+from orchestr.forges.base import ForgeError
 from orchestr.forges.gitlab_login import GitLabLogin, explain_login, find_login
 from orchestr.forges.gitlab_remote import ProjectPath
-from orchestr.forges.rate_limit import PATIENCE, Retry, pacer_for_host
+from orchestr.forges.rate_limit import Retry
 from orchestr.forges.rest_answers import ApiAnswer, RefusalHints, judge_status
-from orchestr.process.run import redact, secret_values
+from orchestr.forges.rest_api import RestApi
+from orchestr.process.run import redact
 
 TIMEOUT = 60.0  # s for one request; GitLab gives up on a query after 30 s
 PAGE = 100  # rows of a page, GitLab's most
@@ -36,20 +35,8 @@ class QueryTooComplex(ForgeError):
     """GitLab does not answer so large a query."""
 
 
-@dataclass(slots=True)
-class GitLabApi:
-    """The clients, the patience, and the counts of what was asked. For many threads.
-
-    ``root`` is `[forge] url`.
-    """
-
-    root: str | None = None
-    patience: float = PATIENCE
-    stop: threading.Event | None = None
-    on_wait: WaitListener | None = None
-    usage: ApiUsage = field(default_factory=ApiUsage)
-    _clients: dict[str, _Client] = field(default_factory=dict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
+class GitLabApi(RestApi["_Client"]):
+    """The REST API and the GraphQL API of a GitLab."""
 
     def send_rest_request(
         self,
@@ -132,18 +119,22 @@ class GitLabApi:
         """The login for a project's GitLab; asks no network. Raises ForgeError."""
         return find_login(project.host, self.root, os.environ)
 
+    def explain_login(self, project: ProjectPath) -> str:
+        """What to do for a login at a project's GitLab."""
+        return explain_login(project.host, self.root, os.environ)
+
+    def make_client(self, project: ProjectPath, login: GitLabLogin) -> _Client:
+        """A connection with that login. Raises ForgeError without python-gitlab."""
+        return _Client(project.root, login)
+
     def read_own_name(self, project: ProjectPath) -> str:
         """The name of this login at a project's GitLab, asked once. Raises as a request."""
-        client = self._client_for(project)
+        client = self.client_for(project)
         if not client.own_name:
             client.own_name = str(self.read_object(project, "/user").get("username") or "")
             if not client.own_name:
                 raise unreadable_error(project, KeyError("username"))
         return client.own_name
-
-    def hide_secrets(self, text: str) -> str:
-        """What a host says, without secrets."""
-        return redact(text, secret_values(os.environ) | {c.token for c in self._clients.values()})
 
     # --- one request -------------------------------------------------------------------------
 
@@ -159,7 +150,7 @@ class GitLabApi:
         is_text: bool = False,
         is_graphql: bool = False,
     ) -> ApiAnswer:
-        client = self._client_for(project)
+        client = self.client_for(project)
 
         def send_once() -> ApiAnswer:
             self.usage.requests += 1
@@ -174,22 +165,7 @@ class GitLabApi:
                 raise Retry("the answer is not JSON (a proxy's page?)", done=True)
             return ApiAnswer(answer.status, answer.headers, answer.text) if is_text else answer
 
-        lane = pacer_for_host(project.host, self.patience)
-        return lane.send_with_retries(
-            send_once, writes=writes, again=again, stop=self.stop, on_wait=self.on_wait
-        )
-
-    def _client_for(self, project: ProjectPath) -> _Client:
-        with self._mutex:
-            if project.root not in self._clients:
-                login = self.find_login(project)
-                if login is None:
-                    raise ForgeError(
-                        f"there is no login for {project.host}",
-                        hint=explain_login(project.host, self.root, os.environ),
-                    )
-                self._clients[project.root] = _Client(project.root, login)
-            return self._clients[project.root]
+        return self.send_in_lane(project, send_once, writes=writes, again=again)
 
     def _judge(self, project: ProjectPath, answer: ApiAnswer, path: str) -> None:
         """Raises for every answer that is no success."""
@@ -202,7 +178,7 @@ class GitLabApi:
             )
         hints = RefusalHints(
             self._clients[project.root].login.source,
-            lambda: explain_login(project.host, self.root, os.environ),
+            lambda: self.explain_login(project),
             f"the token needs the scope api and the role Developer in {project}",
         )
         judge_status(answer, self.hide_secrets(answer.message), project.host, path, hints)

@@ -78,11 +78,11 @@ def test_a_remote_does_not_make_a_token_go_unencrypted(monkeypatch: pytest.Monke
     plain, tls = RepoPath("http://git.lan", "o", "n"), RepoPath("https://git.lan", "o", "n")
     for named in ("https://git.lan", "git.lan"):
         monkeypatch.setenv("FORGEJO_URL", named)
-        assert ForgejoApi("forgejo").find_login(plain) is None
-        assert ForgejoApi("forgejo").find_login(tls) is not None
-        assert "FORGEJO_URL=http://git.lan" in ForgejoApi("forgejo").explain_login(plain)
+        assert ForgejoApi().find_login(plain) is None
+        assert ForgejoApi().find_login(tls) is not None
+        assert "FORGEJO_URL=http://git.lan" in ForgejoApi().explain_login(plain)
     monkeypatch.setenv("FORGEJO_URL", plain.root)
-    assert ForgejoApi("forgejo").find_login(plain) is not None
+    assert ForgejoApi().find_login(plain) is not None
 
 
 def test_the_kind_of_a_host_is_known_or_said_by_the_user(tmp_path: Path) -> None:
