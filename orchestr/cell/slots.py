@@ -23,7 +23,7 @@ from orchestr.errors import CorruptState, Interrupted
 from orchestr.files import read_json, write_json
 from orchestr.process.file_lock import FlockLock
 
-LONGEST = 366 * 86400.0  # s: no provider means a later time
+LATEST = 253_370_764_800.0  # 9999-01-01: a later time can be no date
 POLL = 0.15  # s; a slot freed by another process is seen this late at the most
 
 
@@ -93,7 +93,7 @@ class ProviderPause:
             until = float(self._read_file().get("until", 0))
         except (TypeError, ValueError):
             return 0.0
-        return until if 0 < until - time.time() < LONGEST else 0.0
+        return until if time.time() < until < LATEST else 0.0
 
     @property
     def reason(self) -> str:

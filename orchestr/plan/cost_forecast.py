@@ -5,8 +5,8 @@ Pure: samples in, figures out; no clock, no disk. The method (docs/forecast.md):
 - A cell's figures are quantiles of the attempts most alike: those of the same repository, agent and
   model; where there are fewer than `ENOUGH`, those of the same agent and model; else all. Of these
   the `NEAREST` count, by the cell itself, the size of the todo and the number of touched files.
-- Where other agents follow one that fails (a chain), an attempt that failed counts with a middle
-  one of the next agent on top; the most that can be, with all of them.
+- Where other attempts follow one that fails (a chain of agents, `retry`), an attempt that failed
+  counts with a middle one of the next on top; the most that can be, with all of them.
 - Few attempts say little, and so do those of others: below `MANY`, and for others' prices, the half
   of the least and the double of the most count, too.
 - Sums are not sums of quantiles: every cell draws a value, the draws are added up (tokens, money)
@@ -66,7 +66,7 @@ class CellTraits:
     files: int | None = None
 
 
-_NOTHING: Mapping[str, Sequence[CellTraits]] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +185,12 @@ def forecast_cost(
     audit: tuple[str, CellTraits, Sequence[CostSample]] | None = None,
     beside: Mapping[str, Sequence[CellTraits]] = _NOTHING,
     followers: Mapping[str, Sequence[CellTraits]] = _NOTHING,
+    retries: Mapping[str, int] = _NOTHING,
 ) -> FeatureCost:
     """The figures of a run. ``wanted``: the cells that would get an attempt, and their traits;
     ``beside``: those of further attempts of a cell at the same time, each with a row of its own;
-    ``followers``: those of the agents that would follow one that failed.
+    ``followers``: those of the agents that would follow one that failed; ``retries``: how many
+    further attempts of the last one would.
 
     ``samples`` are of all features. ``audit``: the name of the feature's last step where it would
     be made, its traits and the samples of such steps: a row of its own, after all cells.
@@ -202,9 +204,11 @@ def forecast_cost(
             asked += [(name, one, samples) for name, one in zip(names, several, strict=True)]
     asked += [audit] if audit is not None else []
     for name, traits, alike in asked:
-        key, behind = (plan.feature, cell_of_row(name)), followers.get(name, ())
+        key = (plan.feature, cell_of_row(name))
+        line = (traits, *followers.get(name, ()))
+        line += line[-1:] * retries.get(key[1], 0)
         likeness, chosen = choose_alike(key, traits, alike)
-        mine = _list_columns(key, (traits, *behind), alike)
+        mine = _list_columns(key, line, alike)
         values[name] = mine
         spreads = [make_spread(column) if column else None for column in mine]
         cells.append(CellCost(name, likeness, len(chosen), *spreads))

@@ -35,8 +35,11 @@ def diagnose_sandbox(settings: SandboxSettings) -> list[Diagnostic]:
 def check_own_sandboxes(busy: Sequence[CellContext]) -> list[Diagnostic]:
     """Agents with a sandbox of their own that does not start here: every command of theirs would
     fail, and nothing be changed. Behind our wall it is off."""
-    if not busy or is_walled(busy[0].run):
-        return []
+    try:
+        if not busy or is_walled(busy[0].run):
+            return []
+    except SandboxError:
+        return []  # `check_sandbox` reports it
     found = []
     for name in sorted(list_cell_agents(busy)):
         probe = getattr(busy[0].run.agent_adapter(name), "explain_own_sandbox", None)

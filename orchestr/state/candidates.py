@@ -49,14 +49,13 @@ class CandidateResult(Record, frozen=True):
 
 
 class CandidateGroup(Record, frozen=True):
-    """`best-of.toml`. ``key``: the work that they are at, ``start`` the commit that each begins on,
-    ``notes`` what their prompts say of it; ``agents`` by place. ``chosen`` is the place of the one
-    whose work is taken, 0 before the decision."""
+    """`best-of.toml`. ``key``: the work that they are at, ``start`` the commit that each begins on;
+    ``agents`` by place. ``chosen`` is the place of the one whose work is taken, 0 before the
+    decision."""
 
     key: str
     start: str
     agents: tuple[str, ...]
-    notes: str = ""
     chosen: int = 0
     results: tuple[CandidateResult, ...] = ()
     why: str = ""  # the chosen one is the best

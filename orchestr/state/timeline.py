@@ -5,8 +5,9 @@ Pure: events in, spans out; no clock, no disk. The report draws them, `export` w
 of its run and is called interrupted, and an attempt that outlived its run (its supervisor went on)
 is one span over both runs.
 
-Whatever an agent does has a key, its cell and its part in it: the attempt itself, a repair of it,
-or a reviewer; several reviewers work at the same time.
+Whatever an agent does has a key, its cell, its part in it and the attempt: the part is the attempt
+itself, a repair of it, or a reviewer. Several reviewers work at the same time, and several attempts
+(`best_of`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def make_timeline(
     return Timeline(tuple(spans), critical_chain(spans, blockers))
 
 
-_Key = tuple[str, str]  # cell, and what part an agent has in it
+_Key = tuple[str, str, int]  # cell, what part an agent has in it, and its attempt
 _GATES = {"plan": "approval of its plan", "publish": "approval to publish"}
 _AUTHOR, _REPAIR = "", "repair"
 _NAMED = ("agent", "model", "session", "reviewer", "part")
@@ -98,6 +99,7 @@ class _TimelineBuilder:
         self.phases: dict[str, Span] = {}
         self.works: dict[_Key, Span] = {}  # attempts, repairs, reviews
         self.parts: dict[_Key, Span] = {}  # of these: queue, work or limit
+        self.heard: dict[_Key, str] = {}  # of these: the run that spoke of it last
         self.told: dict[_Key, Span] = {}  # reviews that ended and whose verdict is not out yet
         self.asked: dict[str, Span] = {}  # approvals
         self.agents: dict[tuple[str, int], dict[str, Any]] = {}  # of attempts: who, and its costs
@@ -139,14 +141,14 @@ class _TimelineBuilder:
             ):
                 self._add_attempt_event(event, details, at)
             case RepairOpened():
-                self._end_work((cell, _REPAIR), at, "interrupted")
+                self._end_work((cell, _REPAIR, event.attempt), at, "interrupted")
                 self._open_repair(event, details, at)
             case RepairClosed():
                 outcome = details.outcome or ""
                 state = {"changed": "done", "void": "aborted"}.get(outcome, outcome) or "done"
-                self._end_work((cell, _REPAIR), at, state, details.detail or "")
+                self._end_work((cell, _REPAIR, event.attempt), at, state, details.detail or "")
             case ReviewDone():
-                self._close_review(event.cell, details)
+                self._close_review(event, details)
             case CheckDone():
                 self._add_check_span(event, details, at)
             case ApprovalAsked():
@@ -212,11 +214,11 @@ class _TimelineBuilder:
     def _add_attempt_event(self, event: Event, details: AttemptDetails, at: float) -> None:
         cell, number, data = event.cell, event.attempt, event.data
         part = details.part
-        key = (cell, part or (_REPAIR if details.round else _AUTHOR))
+        key = (cell, part or (_REPAIR if details.round else _AUTHOR), number)
+        for old in [k for k in self.works if k[:2] == key[:2] and k != key]:
+            if self.heard.get(old) != event.run:  # else they work side by side
+                self._end_work(old, self.seen.get(cell, self.works[old].start), "interrupted")
         span = self.works.get(key)
-        if span is not None and span.attempt != number:
-            self._end_work(key, self.seen.get(cell, span.start), "interrupted")
-            span = None
         if span is None:
             if isinstance(details, AttemptClosed):
                 return  # `forget` closes attempts that ended long ago
@@ -231,7 +233,7 @@ class _TimelineBuilder:
                                         "running"), phase=Phase.IMPLEMENT.value)  # fmt: skip
         told = {k: data[k] for k in _NAMED if data.get(k) not in (None, "")}
         span = replace(span, data={**span.data, **told, **self._work_cost(key, number, data)})
-        self.works[key] = span
+        self.works[key], self.heard[key] = span, event.run
         match details:
             case AttemptOpened():
                 self._open_part(key, SpanKind.QUEUE, "waits for a slot", at)
@@ -293,14 +295,14 @@ class _TimelineBuilder:
         name = f"repair {number:.0f}" + (f" of {of:.0f}" if of else "")
         span = replace(self._make_span(SpanKind.REPAIR, name, event, at, "running"),
                        note=(known.why or "") if known else "")  # fmt: skip
-        self.works[event.cell, _REPAIR] = span
+        self.works[event.cell, _REPAIR, event.attempt] = span
         return span
 
-    def _close_review(self, cell: str, details: ReviewDone) -> None:
+    def _close_review(self, event: Event, details: ReviewDone) -> None:
         """A reviewer's verdict, after it ended."""
         name = details.reviewer or ""
         for key, span in self.told.items():
-            if key[0] == cell and span.name == name:
+            if (key[0], key[2], span.name) == (event.cell, event.attempt, name):
                 break
         else:
             return

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestr.cell.best_of import choose_candidate, explain_choice
@@ -65,6 +65,7 @@ def _place(one: CandidateResult, place: int) -> CandidateResult:
     return replace(one, place=place, attempt=place, **more)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(candidates)
 def test_the_choice_is_the_same_in_any_order_and_never_a_worse_state(
     results: list[CandidateResult],
@@ -83,6 +84,7 @@ def test_the_choice_is_the_same_in_any_order_and_never_a_worse_state(
     assert explain_choice(results, chosen)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(candidates)
 def test_those_that_are_not_taken_may_be_left_out(results: list[CandidateResult]) -> None:
     chosen = choose_candidate(results)

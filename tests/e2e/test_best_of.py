@@ -98,25 +98,45 @@ def test_where_none_has_a_result_the_cell_fails_and_begins_again(workspace: Make
     assert ws.show("a", "a.txt") == "by one"
 
 
-def test_commits_that_come_meanwhile_are_kept_and_can_be_had(workspace: MakeWorkspace) -> None:
-    ws = side_by_side(workspace, SHORT, LONG)
+def commit_meanwhile(ws: Workspace, name: str, *, code: int = 0) -> str:
+    """A run in which a person commits a file in the cell's worktree while both agents work; what it
+    said."""
     place = ws.root / ".orchestr" / "worktrees" / "demo" / "a"
     gate = ws.agents / "gate"
     gate.touch()
-    for name in ("one", "two"):
-        script = SHORT if name == "one" else LONG
+    for agent in ("one", "two"):
+        path = ws.root / f"{agent}.sh"
         wait = f'while [ -e "{gate}" ]; do sleep 0.05; done\n'
-        (ws.root / f"{name}.sh").write_text(script.replace(NOTE, NOTE + wait))
+        path.write_text(path.read_text().replace(NOTE, NOTE + wait))
     run = ws.spawn("run", "demo")
     wait_for(lambda: len(ws.starts()) == 2, "both at work")
-    (place / "person.txt").write_text("by hand\n")
-    git(place, "add", "person.txt")
+    (place / name).write_text("by hand\n")
+    git(place, "add", name)
     git(place, "commit", "--quiet", "-m", "by a person")
     gate.unlink()
-    assert run.ended() == 0, run.said()
+    assert run.ended() == code, run.said()
+    return run.said()
 
-    (reason,) = [e["data"]["reason"] for e in ws.journal(kind="cell.warned")]
-    assert "commits came onto its branch while its candidates worked" in reason
-    command = reason.partition("to have them: git ")[2].split()
-    git(place, *command[2:])
-    assert (place / "person.txt").read_text() == "by hand\n"
+
+def test_commits_that_come_meanwhile_are_in_the_result(workspace: MakeWorkspace) -> None:
+    ws = side_by_side(workspace, SHORT, LONG)
+    commit_meanwhile(ws, "person.txt")
+    assert ws.show("a", "a.txt") == "by one"
+    assert ws.show("a", "person.txt") == "by hand"
+    assert len(ws.journal(kind="check.done")) == 3  # of each attempt, and of what was merged
+    assert places_left(ws) == []
+
+
+def test_nothing_is_done_without_commits_that_conflict(workspace: MakeWorkspace) -> None:
+    ws = side_by_side(workspace, SHORT, LONG)
+    said = commit_meanwhile(ws, "a.txt", code=1)
+    assert "while its candidates worked conflict with the chosen one" in said
+    assert not (ws.cell_dir("a") / "implement.toml").exists()
+    place = ws.root / ".orchestr" / "worktrees" / "demo" / "a"
+    command = said.partition("hint: git ")[2].partition(", then:")[0].split()
+    git(place, *command[2:], "-X", "theirs")
+    ws.run("run", "demo", code=0)
+    assert ws.show("a", "a.txt") == "by one"
+    assert "by a person" in git(place, "log", "--format=%s")
+    assert len(ws.starts()) == 2
+    assert places_left(ws) == []

@@ -73,6 +73,23 @@ def test_agents_that_may_follow_are_counted_as_often_as_the_first_one_failed() -
     assert few.cells[0].seconds is not None and few.cells[0].seconds.p90 > 50
 
 
+def test_further_attempts_of_the_same_agent_are_counted_as_often_as_it_failed() -> None:
+    """`retry`: also of an agent that follows, and of each attempt side by side."""
+    often = [sample(10, failed=number < 5) for number in range(10)]
+    plan, wanted = plan_of(a=[]), {"a": HERE}
+    once = forecast_cost(plan, wanted, often, 1, retries={"a": 1}).cells[0]
+    assert once.seconds == Spread(10, 15, 20)
+    twice = forecast_cost(plan, wanted, often, 1, retries={"a": 2}).cells[0]
+    assert twice.seconds == Spread(10, 17.5, 25)
+    last = replace(HERE, agent="codex")
+    after = [sample(100, last, failed=number < 5) for number in range(10)]
+    chain = {"a": [last]}
+    both = forecast_cost(plan, wanted, often + after, 1, followers=chain, retries={"a": 1})
+    assert both.cells[0].seconds == Spread(10, 85, 160)
+    two = forecast_cost(plan, wanted, often, 1, beside={"a": [HERE]}, retries={"a": 1})
+    assert [cell.seconds for cell in two.cells] == [once.seconds] * 2
+
+
 def test_two_attempts_of_a_run_are_one_truth() -> None:
     one, two = sample(10), sample(5, replace(HERE, agent="codex"), tokens=None, usd=0.5)
     both = cf.add_samples(one, two)

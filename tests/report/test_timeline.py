@@ -92,6 +92,31 @@ def test_an_attempt_outlives_a_killed_run_and_is_one_span() -> None:
     assert told(line, SpanKind.WORK) == [("claude", 2, 32, "done")], "it ended before the look"
 
 
+def test_attempts_side_by_side_have_one_span_each() -> None:
+    part = {"part": "review-1-eve", "reviewer": "eve"}
+    events = [at(0, EventKind.PHASE_STARTED, "a", "implement")]
+    for kind, data in [
+        (EventKind.ATTEMPT_OPENED, {"agent": "claude"}),
+        (EventKind.ATTEMPT_STARTED, {}),
+        (EventKind.ATTEMPT_EXITED, {"code": 0, "reason": "exited"}),
+        (EventKind.ATTEMPT_STARTED, part),
+        (EventKind.ATTEMPT_EXITED, {"code": 0, "reason": "exited", **part}),
+        (EventKind.REVIEW_DONE, {"reviewer": "eve", "verdict": "accept"}),
+        (EventKind.ATTEMPT_CLOSED, {"outcome": "done"}),
+    ]:
+        events += [
+            at(len(events), kind, "a", "review" if "reviewer" in data else "implement", n, **data)
+            for n in (1, 2)
+        ]
+    line = make_timeline(run(events, end=20))
+    assert told(line, SpanKind.ATTEMPT) == [
+        ("attempt 1", 1, 13, "done"),
+        ("attempt 2", 1, 13, "done"),
+    ]
+    assert told(line, SpanKind.REVIEW) == [("eve", 7, 9, "done")] * 2
+    assert [s.note for s in line.select_spans(SpanKind.REVIEW)] == ["accept"] * 2
+
+
 def test_what_is_open_goes_on_only_while_somebody_runs_it() -> None:
     events = run(built("a", 0, 10)[:5])
     assert told(make_timeline(events, live=True), SpanKind.ATTEMPT) == [

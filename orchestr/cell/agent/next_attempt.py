@@ -18,11 +18,16 @@ def decide_next(ctx: CellContext, attempt: Attempt, error: OrchestrError) -> str
     follower = find_follower(list_authors(ctx), attempt.agent)
     if follower is not None and type(error) in (PhaseFailed, AgentUnusable):
         return f"{what} of {attempt.agent} failed: {error.reason}; {follower} works on it next"
-    retry = ctx.run.settings.limits.retry if ctx.cell.retry is None else ctx.cell.retry
+    retry = count_allowed_retries(ctx)
     if type(error) is not PhaseFailed or attempt.tries >= retry:
         return None
     number = f"retry {attempt.tries + 1} of {retry}"
     return f"{what} failed: {error.reason}; another one follows ({number})"
+
+
+def count_allowed_retries(ctx: CellContext) -> int:
+    """`retry` of the cell, else of the limits."""
+    return ctx.run.settings.limits.retry if ctx.cell.retry is None else ctx.cell.retry
 
 
 def find_failure_kind(error: OrchestrError) -> type[PhaseFailed]:

@@ -21,13 +21,13 @@ from orchestr.agents import AgentVerdict
 from orchestr.cell.agent.agent_work import AgentWork
 from orchestr.cell.agent.launch import prepare_next_start
 from orchestr.cell.context import CellContext
-from orchestr.cell.slots import LONGEST
 from orchestr.errors import AgentUnusable, CorruptState
 from orchestr.files import read_json, write_json
 from orchestr.state.events import EventKind
 from orchestr.supervisor import client
 from orchestr.supervisor.client import AttemptState
 
+LONGEST = 366 * 86400.0  # s: no provider means a later time
 POLL = 0.2  # s, while waiting for the end of a pause
 MOST_CUTS = 20  # times that an agent got on, and met trouble again before a good end
 TROUBLE = "trouble.json"

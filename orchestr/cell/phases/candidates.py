@@ -40,6 +40,7 @@ from orchestr.cell.phases.checkout_head import checkout_head
 from orchestr.cell.phases.own import end_open_attempt
 from orchestr.cell.phases.review import has_reviewers
 from orchestr.cell.proof.commit_result import prove_attempt
+from orchestr.cell.proof.newer_commits import join_newer_commits
 from orchestr.cell.proof.run_checks import raise_not_evaluated, run_checks
 from orchestr.cell.worktree.branch_guard import restore_surroundings
 from orchestr.cell.worktree.clone_guard import GUARD
@@ -49,7 +50,6 @@ from orchestr.cell.worktree.person_changes import (
     begin_change,
     end_change,
     record_clean,
-    set_aside_person_changes,
 )
 from orchestr.cell.worktree.ports import release_ports
 from orchestr.cell.worktree.salvage import attempt_ref, find_free_ref
@@ -324,22 +324,23 @@ def _take_result(
     target = CommitId(made.head if changed else group.start)
     ensure_worktree(ctx, marker)
     recover_worktree(ctx, ctx.dir / GUARD)
-    set_aside_person_changes(ctx)
-    tip = ctx.worktree_repo.resolve_commit("HEAD")
-    if tip is not None and not ctx.repo.is_ancestor(tip, target):
-        kept = find_free_ref(ctx, f"{attempt_ref(ctx, attempt.number)}-moved", tip)
-        ctx.repo.update_ref(kept, tip)
-        ctx.emit(EventKind.CELL_WARNED, phase=Phase.IMPLEMENT, attempt=attempt.number,
-                 reason=f"commits came onto its branch while its candidates worked; they are kept "
-                 f"as {kept}, not in its result; to have them: git -C {ctx.worktree} cherry-pick "
-                 f"{group.start[:12]}..{kept}")  # fmt: skip
+    joined = join_newer_commits(ctx, CommitId(group.start), target, candidate.cell.branch)
     begin_change(ctx)
-    put_worktree(ctx, attempt.number, target)
+    put_worktree(ctx, attempt.number, joined)
     end_change(ctx)
-    attempt = replace(attempt, chosen=True, tip=target)
+    attempt = replace(attempt, chosen=True, tip=joined)
     attempts.write_attempt(ctx.dir, attempt)
     verdict = AgentVerdict(ok=True, no_change=None if changed else made.reason)
-    done = prove_attempt(ctx, attempt, marker, verdict)
+    try:
+        done = prove_attempt(ctx, attempt, marker, verdict)
+    except OrchestrError as error:
+        if error.repeatable or joined == target:
+            raise
+        raise ctx.fail(
+            f"with the commits that came onto its branch meanwhile: {error.reason}",
+            hint=error.hint
+            or f"correct it in {ctx.worktree} and commit, then: orchestr run {ctx.name}",
+        ) from error
     note_new_place(ctx, attempt)
     attempts.link_transcript(ctx.dir, attempt.number)
     done.write(ctx.dir)

@@ -47,7 +47,7 @@ def prepare_branch(ctx: CellContext, marker: WorktreeMarker) -> tuple[CommitId, 
         _reset_to_base(ctx, base)
     elif before != base or HeadRecord.read(ctx.dir) is not None:  # else it was just made
         notes += _merge_remote(ctx)
-        notes += _merge_commit(ctx, base, f"Merge the moved base into {ctx.cell.branch}")
+        notes += merge_commit(ctx, base, f"Merge the moved base into {ctx.cell.branch}")
     head = repo.resolve_commit("HEAD")
     if head is None:
         raise ctx.fail("its branch has no commit", hint="orchestr doctor")
@@ -110,7 +110,7 @@ def _merge_remote(ctx: CellContext) -> list[str]:
         return []  # publish asks again and is the one to insist
     if follow_rewritten_remote(ctx, CommitId(theirs)):
         return []
-    return _merge_commit(ctx, CommitId(theirs), f"Merge the remote branch {ctx.cell.branch}")
+    return merge_commit(ctx, CommitId(theirs), f"Merge the remote branch {ctx.cell.branch}")
 
 
 def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
@@ -141,8 +141,8 @@ def follow_rewritten_remote(ctx: CellContext, theirs: CommitId) -> bool:
     return True
 
 
-def _merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
-    """Merge a commit into the worktree's branch unless it is contained."""
+def merge_commit(ctx: CellContext, other: CommitId, message: str) -> list[str]:
+    """Merge a commit into the worktree's branch unless it is contained; notes on what conflicts."""
     repo = ctx.worktree_repo
     head = repo.resolve_commit("HEAD")
     if head is None or head == other or repo.is_ancestor(other, head):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from orchestr.cell.agent.next_attempt import count_allowed_retries
 from orchestr.cell.agent_chain import list_authors, list_beside
 from orchestr.cell.agent_options import planned_options
 from orchestr.cell.context import CellContext, FeatureRun
@@ -167,7 +168,7 @@ def _forecast_cells(
     """``side_by_side``: a cell with `best_of` takes all of its attempts."""
     works = [c for c in map(run.cell_context, cells) if c.cell.action is Action.AGENT]
     own = {(s.cell, s.attempt): s for s in samples if s.feature == _journal_name(run)}
-    wanted, beside, followers = {}, {}, {}
+    wanted, beside, followers, retries = {}, {}, {}, {}
     for ctx in works:
         mine = [s for (cell, _), s in sorted(own.items()) if cell == ctx.cell.name]
         several = list_beside(ctx) if side_by_side else ()
@@ -175,13 +176,14 @@ def _forecast_cells(
         behind = () if list_beside(ctx) else list_authors(ctx)[1:]
         followers[ctx.cell.name] = [_read_traits(ctx, mine, name) for name in behind]
         wanted[ctx.cell.name], beside[ctx.cell.name] = first, others
+        retries[ctx.cell.name] = count_allowed_retries(ctx)
     if _journal_name(run) != run.feature.name:
         samples = [
             replace(s, feature=run.feature.name) if s.feature == _journal_name(run) else s
             for s in samples
         ]
     jobs = run.settings.limits.jobs
-    return forecast_cost(run.plan, wanted, samples, jobs, audit, beside, followers)
+    return forecast_cost(run.plan, wanted, samples, jobs, audit, beside, followers, retries)
 
 
 def _read_traits(
