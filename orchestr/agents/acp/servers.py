@@ -10,21 +10,30 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from acp.schema import EnvVariable, HttpHeader, HttpMcpServer, McpServerStdio
+from acp.schema import (
+    AcpMcpServer,
+    EnvVariable,
+    HttpHeader,
+    HttpMcpServer,
+    McpServerStdio,
+    SseMcpServer,
+)
 
 from orchestr.agents.acp.failures import AcpFailure
+
+AnyServer = HttpMcpServer | SseMcpServer | AcpMcpServer | McpServerStdio
 
 
 def make_servers(
     described: Sequence[Mapping[str, Any]], can: Mapping[str, Any], environ: Mapping[str, str]
-) -> list[McpServerStdio | HttpMcpServer]:
+) -> list[AnyServer]:
     """The servers of a `ClientRequest` for an agent with the capabilities ``can``.
 
     Raises AcpFailure where it cannot reach one that is at a `url`.
     """
     http = can.get("mcpCapabilities")
     reaches = isinstance(http, Mapping) and http.get("http") is True
-    found: list[McpServerStdio | HttpMcpServer] = []
+    found: list[AnyServer] = []
     for one in described:
         name, url = one["name"], one.get("url")
         if url is None:
