@@ -46,6 +46,7 @@ class KnownAgent:
     reader_mode: str = ""
     files: bool = True
     refusal_ends_turn: bool = False
+    mcp: bool = True
     variables: tuple[str, ...] = ()
     config: str = ""
     config_files: tuple[str, ...] = ()

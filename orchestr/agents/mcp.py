@@ -49,6 +49,17 @@ def _describe_claude(server: McpServer) -> dict[str, Any]:
             "env": {**passed, **server.env}}  # fmt: skip
 
 
+def describe_acp(servers: Iterable[McpServer]) -> tuple[dict[str, Any], ...]:
+    """For our client of ACP: variables of the user by name, it fills in their values."""
+    return tuple(
+        {"name": server.name, "url": server.url, "token_env": server.token_env}
+        if server.url is not None
+        else {"name": server.name, "command": list(server.command), "env": dict(server.env),
+              "pass_env": list(server.pass_env)}
+        for server in servers
+    )  # fmt: skip
+
+
 def describe_gemini(servers: Iterable[McpServer]) -> dict[str, Any]:
     """`mcpServers` of gemini's settings; it fills in `$NAME`."""
     found: dict[str, Any] = {}

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from orchestr.agents.catalogue import find_configured
 from orchestr.cell.agent_chain import list_workers
 from orchestr.cell.agent_options import own_phase_options, planned_options, reviewer_options
 from orchestr.cell.context import CellContext, FeatureRun
@@ -129,14 +130,18 @@ def check_server(
 ) -> Iterator[Diagnostic]:
     """Warnings for a server that cannot work: an agent goes on without it and says nothing."""
     what = f"agent {agent.name}: MCP server {server.name}"
+    program = find_configured(agent) if agent.kind == "acp" else None
+    if program is not None and not program.mcp:
+        fix = "take it out of `mcp`, or choose another agent for this work"
+        yield Diagnostic("warning", f"{what}: {program.title} shows its tools to no model", fix)
     for variable in (*server.pass_env, *filter(None, [server.token_env])):
         if variable not in environ and variable not in agent.env:
             fix = f"set it, or take it out of [mcp.{server.name}]"
             yield Diagnostic("warning", f"{what} gets {variable}, which is not set here", fix)
-    program = server.command[0] if server.command else ""
-    if program and "/" not in program and shutil.which(program) is None:
+    word = server.command[0] if server.command else ""
+    if word and "/" not in word and shutil.which(word) is None:
         fix = f"install it, or change [mcp.{server.name}] command"
-        yield Diagnostic("warning", f"{what}: program {program!r} is not on PATH", fix)
+        yield Diagnostic("warning", f"{what}: program {word!r} is not on PATH", fix)
 
 
 def _list_typed(run: FeatureRun, cells: Sequence[CellContext]) -> Iterator[tuple[str, str | None]]:

@@ -6,9 +6,15 @@ import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from acp.schema import HttpMcpServer, McpServerStdio
 
+from orchestr.agents.acp.failures import AcpFailure
+from orchestr.agents.acp.permission_rules import judge_tool_call
+from orchestr.agents.acp.request import ClientRequest, read_client_request
+from orchestr.agents.acp.servers import make_servers
 from orchestr.agents.base import AgentRequest
 from orchestr.run.check_options import check_server
 from orchestr.settings.agent_checks import list_refusals
@@ -32,9 +38,10 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentRequest:
     return AgentRequest(tmp_path, folder / "prompt.md", {}, folder=folder)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "command"])
+@pytest.mark.parametrize("kind", [*KINDS, "command", "acp"])
 def test_no_secret_of_a_server_is_in_the_arguments(request_: AgentRequest, kind: str) -> None:
-    launch = adapter(kind).prepare_launch(replace(request_, mcp=SERVERS))
+    run = {"run": ("x",)} if kind == "acp" else {}
+    launch = adapter(kind, **run).prepare_launch(replace(request_, mcp=SERVERS))
     assert "hush" not in " ".join(launch.argv)
     assert (launch.env["DOCS_TOKEN"], launch.env["FAR_TOKEN"]) == ("hush two", "hush three")
     assert launch.hosts == ("mcp.example.org:443",)
@@ -120,6 +127,8 @@ def test_a_command_gets_them_as_variables(request_: AgentRequest) -> None:
         ("claude", AgentOptions(mcp=("docs", "nix")), "there is no MCP server `nix`"),
         ("gemini", AgentOptions(mcp=()), ""),
         ("command", AgentOptions("m", "any", "f", ("docs",), ("-x",), 3), ""),
+        ("acp", AgentOptions(mcp=("docs",)), ""),
+        ("acp", AgentOptions(effort="high"), "kind `acp` cannot be given `effort`"),
     ],
 )
 def test_what_a_kind_cannot_be_given(kind: str, options: AgentOptions, refused: str) -> None:
@@ -135,3 +144,39 @@ def test_a_server_that_cannot_work_is_a_warning() -> None:
         "agent claude: MCP server docs: program 'docs-mcp' is not on PATH",
         "agent claude: MCP server far gets FAR_TOKEN, which is not set here",
     ]
+    qwen = adapter("acp", run=("qwen", "--acp")).settings
+    (only,) = check_server(McpServer("docs", ("sh",)), qwen, {})
+    assert "MCP server docs: Qwen Code shows its tools to no model" in only.what
+
+
+def test_acp(request_: AgentRequest) -> None:
+    """Names of variables in the file, their values in what the agent is asked; a server at a url
+    only where the agent says that it can reach one."""
+    launch = adapter("acp", run=("x",)).prepare_launch(replace(request_, mcp=SERVERS))
+    asked = read_client_request(Path(launch.argv[-1]))
+    docs, far = make_servers(asked.servers, {"mcpCapabilities": {"http": True}}, launch.env)
+    assert isinstance(docs, McpServerStdio) and isinstance(far, HttpMcpServer)
+    given = {one.name: one.value for one in docs.env}
+    assert given == {"A": "hush one", "DOCS_TOKEN": "hush two"}
+    assert (docs.command, docs.args) == ("docs-mcp", ["--all"])
+    assert far.headers[0].value == "Bearer hush three"
+    with pytest.raises(AcpFailure, match="no MCP server at a url, as far is"):
+        make_servers(asked.servers, {}, launch.env)
+
+
+@pytest.mark.parametrize(
+    ("call", "allowed"),
+    [
+        ({"title": "mcp__docs__look_up", "kind": "other"}, True),
+        ({"title": "look_up (docs MCP Server)"}, True),
+        ({"title": "Approve", "rawInput": {"server_name": "docs", "request": {}}}, True),
+        ({"title": "mcp__other__look_up", "kind": "other"}, False),
+        ({"title": "see mcp__docs__look_up", "kind": "other"}, False),
+        ({"title": "mcp__docs__look_up", "kind": "fetch"}, False),
+        ({"title": "mcp__docs__x", "rawInput": {"command": "curl x"}}, False),
+    ],
+)
+def test_a_tool_of_a_given_server_is_allowed_by_acp(call: dict[str, Any], allowed: bool) -> None:
+    asked = ClientRequest(("x",), "/tree", servers=({"name": "docs"},))
+    assert judge_tool_call(call, asked).allowed is allowed
+    assert not judge_tool_call(call, replace(asked, servers=())).allowed

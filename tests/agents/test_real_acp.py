@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from orchestr.agents.catalogue import read_catalogue
 from tests.agents.conftest import PROGRAMS, program
 from tests.agents.house import AgentHouse
-from tests.agents.model_server import CACHED, INPUT, OUTPUT, Run, Say
+from tests.agents.model_server import CACHED, INPUT, OUTPUT, Run, Say, Use
+from tests.agents.test_real_options import SERVER
 from tests.sandbox.walls import BOTH_WALLS
 
 # Catalogue's name -> the kind whose keys and settings it takes, in `AgentHouse`.
@@ -44,6 +48,29 @@ def real(root: Path, name: str, script: list[Any], **more: Any) -> AgentHouse:
                        "COPILOT_PROVIDER_TYPE": "openai"}  # fmt: skip
     ws.settings(**settings)
     return ws
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PROGRAMS not in os.environ, reason=f"{PROGRAMS} is not set")
+@pytest.mark.parametrize("name", [name for name in AGENTS if read_catalogue()[name].mcp])
+def test_an_mcp_server_of_the_settings_is_called(tmp_path: Path, name: str) -> None:
+    turns = [Use("look_up"), Run("echo one > a.txt"), Say("All is done.")]
+    ws = real(tmp_path / "h", name, turns)
+    try:
+        server = {"command": [sys.executable, str(ws.root / "server.py")], "env": {"OWN": "v2"},
+                  "pass_env": ["DOCS_TOKEN"]}  # fmt: skip
+        (ws.root / "server.py").write_text(SERVER)
+        path = ws.root / "orchestr.toml"
+        value = tomllib.loads(path.read_text())
+        value["agents"][AGENTS[name]]["mcp"] = ["docs"]
+        path.write_text(tomli_w.dumps({**value, "mcp": {"docs": server}}))
+        ws.run("run", "demo", "--yes", code=0, env={"DOCS_TOKEN": "not-to-be-written-1"})
+        assert ws.show("a", "a.txt") == "one"
+        assert "found it with v2 and not-to-be-written-1" in ws.model.asked[1].text
+        kept = (ws.cell_dir("a") / "attempts" / "1" / "acp.json").read_text()
+        assert "not-to-be-written-1" not in kept
+    finally:
+        ws.close()
 
 
 @pytest.mark.slow

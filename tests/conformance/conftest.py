@@ -39,16 +39,19 @@ def run_forked(
     return done.returncode, f"{done.stdout}{done.stderr}"
 
 
+def make_scripted(broken: str = "") -> Subject:
+    """The scripted agent, which breaks the promises that are named, with commas between them."""
+    table = {"kind": "claude", "program": str(SCRIPTED), "env": {"CLAUDE_CODE_BROKEN": broken}}
+    return Subject("scripted", table, CONNECTIONS["claude"], os.environ["PATH"])
+
+
 @pytest.fixture
 def try_scripted(tmp_path: Path) -> TryScripted:
     """``try_scripted(trial, broken="")``: promise -> finding of the trial's promises."""
 
     def run(trial: str, broken: str = "") -> dict[str, Finding]:
-        table = {"kind": "claude", "program": str(SCRIPTED),
-                 "env": {"CLAUDE_CODE_BROKEN": broken}}  # fmt: skip
-        subject = Subject("scripted", table, CONNECTIONS["claude"], os.environ["PATH"])
         promises = [p for p in PROMISES if p.trial == trial]
-        found = try_promises(subject, promises, runner=run_forked, place=tmp_path)
+        found = try_promises(make_scripted(broken), promises, runner=run_forked, place=tmp_path)
         return {finding.promise: finding for finding in found}
 
     return run

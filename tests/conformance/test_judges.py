@@ -84,3 +84,6 @@ def test_a_promise_is_kept_and_can_be_broken(promise: Any) -> None:
 def test_why_it_is_not_kept() -> None:
     assert find_promise("work").judge(TWICE) == "work was done twice: one, one, two"
     assert find_promise("work").judge(FAILED) == "failed: exit 1"
+    half = replace(DONE, files={**ALL, "a.txt": "one\n"})
+    assert find_promise("work").judge(half) == "the branch holds one"
+    assert find_promise("cost").judge(half) == ""

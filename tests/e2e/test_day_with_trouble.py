@@ -84,7 +84,7 @@ def starts(ws: Workspace, cell: str) -> list[str]:
 
 LATE = """\
 echo x > late.txt
-echo '{"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 1}}'
+echo '{"type": "turn.completed", "usage": {"input_tokens": 2000000, "output_tokens": 1}}'
 """
 
 
@@ -168,6 +168,9 @@ def test_every_cell_ends_done_or_with_the_true_reason(workspace: MakeWorkspace) 
     assert cells["quota"]["cost_usd"] == pytest.approx(3 * PRICED)
     why = [e["data"].get("reason", "") for e in ws.journal(kind="attempt.limited")]
     assert any("openai in trouble: API Error: 503" in one for one in why)
+    # A budget that is found reached at the end is said then, too.
+    (warned,) = [e["data"]["reason"] for e in ws.journal(kind="cell.warned") if e["cell"] == "late"]
+    assert warned.startswith("the budget of attempt 1 is reached: $2.00 of $1.00; its agent had")
     # What it was not let run is shown with the line that allows it.
     warned = [e["data"]["reason"] for e in ws.journal(kind="cell.warned") if e["cell"] == "denied"]
     assert len(warned) == 1

@@ -42,6 +42,7 @@ from orchestr.agents.acp.files import FileRefused, read_text_file, write_text_fi
 from orchestr.agents.acp.models import choose_model, describe_models
 from orchestr.agents.acp.permission_rules import Decision, choose_option, judge_tool_call
 from orchestr.agents.acp.request import ClientRequest
+from orchestr.agents.acp.servers import make_servers
 from orchestr.agents.acp.terminals import Terminals, UnknownTerminal
 from orchestr.agents.acp.updates import UpdateReader, read_turn_usage
 from orchestr.agents.acp.wire import MessageWire
@@ -151,16 +152,17 @@ class AcpTalk:
     async def _load_or_begin(self, hello: Mapping[str, Any]) -> Mapping[str, Any]:
         cwd, meta = self._asked.worktree, dict(self._asked.meta) or None
         wanted = self._asked.session
+        can = _as_mapping(hello.get("agentCapabilities"))
+        servers = make_servers(self._asked.servers, can, os.environ)
         if wanted is None:
             opened = await self._ask_soon(
                 AGENT["session_new"],
-                NewSessionRequest(cwd=cwd, mcp_servers=[], field_meta=meta),
+                NewSessionRequest(cwd=cwd, mcp_servers=servers, field_meta=meta),
             )
             self._session = str(opened.get("sessionId") or "")
             if not self._session:
                 raise AcpFailure("it opened a session without an id")
             return opened
-        can = _as_mapping(hello.get("agentCapabilities"))
         resumes = _as_mapping(can.get("sessionCapabilities")).get("resume") is not None
         if not can.get("loadSession") and not resumes:
             raise AcpFailure(
@@ -171,7 +173,9 @@ class AcpTalk:
         try:
             opened = await self._ask_soon(
                 method,
-                LoadSessionRequest(session_id=wanted, cwd=cwd, mcp_servers=[], field_meta=meta),
+                LoadSessionRequest(
+                    session_id=wanted, cwd=cwd, mcp_servers=servers, field_meta=meta
+                ),
             )
             await asyncio.sleep(0)  # what it told again is in the handlers by now
         except RequestError as error:

@@ -9,6 +9,7 @@ is always for the one request: each that comes later is judged again.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,20 @@ def judge_tool_call(call: Mapping[str, Any], asked: ClientRequest) -> Decision:
         return next((one for one in judged if not one.allowed), Decision(True, title))
     if kind in _WRITING:
         return Decision(False, title, "it does not say which file it changes")
+    if kind in (None, "other") and any(
+        _is_tool_of(str(one["name"]), call) for one in asked.servers
+    ):
+        return Decision(True, title)
     return Decision(False, title, f"no rule allows a tool of the kind {kind or 'other'}")
+
+
+def _is_tool_of(server: str, call: Mapping[str, Any]) -> bool:
+    """Whether a tool is one of this MCP server, in one of the forms that agents have for it."""
+    given, title = call.get("rawInput"), str(call.get("title") or "")
+    if isinstance(given, Mapping) and server in (given.get("server"), given.get("server_name")):
+        return True
+    forms = rf"mcp__{re.escape(server)}__\w+|\S+ \({re.escape(server)} MCP Server\)"
+    return re.match(rf"(?:{forms})(?!\S)", title) is not None
 
 
 def judge_command(line: str, asked: ClientRequest) -> Decision:

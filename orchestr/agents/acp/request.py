@@ -23,7 +23,8 @@ class ClientRequest:
     ``denied`` are first words of commands, ``read`` folders outside the worktree that it may read,
     ``write`` files outside that it may write; ``edit`` is False for one that only reads.
     ``patience`` is how many seconds each answer before the turn may take; ``spent_usd`` is what
-    earlier starts have counted of the session's cost, for an agent that names the sum.
+    earlier starts have counted of the session's cost, for an agent that names the sum. ``servers``
+    are MCP servers, see `orchestr.agents.mcp.describe_acp`.
 
     What differs between agents: ``mode`` of the session is set, ``meta`` goes with the session's
     request, without ``files`` it is not offered that we read and write them for it, and
@@ -45,6 +46,7 @@ class ClientRequest:
     meta: Mapping[str, Any] = field(default_factory=dict)
     files: bool = True
     refusal_ends_turn: bool = False
+    servers: tuple[Mapping[str, Any], ...] = ()
 
     def encode(self) -> bytes:
         """The file's content."""
@@ -54,5 +56,6 @@ class ClientRequest:
 def read_client_request(path: Path) -> ClientRequest:
     """The request in a file. Raises OSError, ValueError, TypeError."""
     raw = json.loads(path.read_bytes())
-    lists = {key: tuple(raw[key]) for key in ("run", "allowed", "denied", "read", "write")}
+    keys = ("run", "allowed", "denied", "read", "write", "servers")
+    lists = {key: tuple(raw[key]) for key in keys}
     return ClientRequest(**{**raw, **lists})

@@ -45,8 +45,8 @@ from orchestr.agents.events import (
     summarize_value,
     text_or_empty,
 )
+from orchestr.agents.mcp import describe_acp, write_private
 from orchestr.errors import OrchestrError
-from orchestr.files import write_atomic
 from orchestr.sandbox.config_copies import ConfigFolder
 from orchestr.settings.kinds import AGENT_KINDS, AgentKind
 from orchestr.settings.records import AgentSettings, WorkspaceSettings
@@ -103,9 +103,10 @@ class AcpAgent(CliAgent):
             meta={} if known is None or request.trust else known.untrusted_meta,
             files=known is None or known.files,
             refusal_ends_turn=known is not None and known.refusal_ends_turn,
+            servers=describe_acp(request.mcp),
         )
         path = request.folder / "acp.json"
-        write_atomic(path, asked.encode())
+        write_private(path, asked.encode().decode())
         like = self._launch_like(request)
         more = {**(like.env if like else {}), **(known.env if known else {})}
         launch = self.describe_launch(request, [sys.executable, "-I", str(CLIENT), str(path)], more)
@@ -287,4 +288,4 @@ def _make_like(
     return made if isinstance(made, CliAgent) else None
 
 
-KIND = AgentKind(AcpAgent, keys=("run",), required=("run",), trusts=TRUSTS)
+KIND = AgentKind(AcpAgent, keys=("run",), required=("run",), options=("mcp",), trusts=TRUSTS)

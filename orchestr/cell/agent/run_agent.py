@@ -148,6 +148,7 @@ def drive_agent(ctx: CellContext, work: AgentWork) -> AgentVerdict:
             prepare_next_start(folder, None)  # nothing was done: the whole prompt again
         elif verdict.ok:
             end_trouble(ctx, work)
+            _warn_of_reached_budget(ctx, work)
             return verdict
         else:
             if "budget" in verdict.reason:  # claude keeps to ours itself: then our figure is told
@@ -235,6 +236,14 @@ class _AgentStopEvent(threading.Event):
             taken = Spending(sums.known_usd, sums.total_usage.input + sums.total_usage.output)
             budget.record_spending(name, self._work.cost_key, taken)
         return budget.reached_reason(name, self._work.cost_key) is not None
+
+
+def _warn_of_reached_budget(ctx: CellContext, work: AgentWork) -> None:
+    """Of an agent that had ended before a look at what it took could stop it."""
+    why = ctx.run.budget.reached_reason(ctx.cell.name, work.cost_key)
+    if why is not None:
+        ctx.emit(EventKind.CELL_WARNED, phase=work.phase, attempt=work.attempt,
+                 reason=f"{why}; its agent had ended by then: its work is kept")  # fmt: skip
 
 
 def _transcript_session(ctx: CellContext, work: AgentWork) -> str | None:
