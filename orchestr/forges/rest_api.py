@@ -42,7 +42,8 @@ class RestApi(Generic[C]):
 
     @abstractmethod
     def find_login(self, at: Any) -> Any:
-        """The login for the host of ``at``, None without one; asks no network. Raises ForgeError."""
+        """The login for the host of ``at``, None without one; asks no network. Raises ForgeError
+        where a file of logins cannot be read."""
 
     @abstractmethod
     def explain_login(self, at: Any) -> str:
