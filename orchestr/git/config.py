@@ -182,6 +182,11 @@ def git_env(
     return env
 
 
+def is_ref_name(name: str) -> bool:
+    """Whether git takes this full name as one of a ref (``git check-ref-format``)."""
+    return not _NO_REF.search(name)
+
+
 def branch_name(name: str) -> Branch:
     """``name`` as a Branch, by the rules of ``git check-ref-format``. Raises UsageError.
 

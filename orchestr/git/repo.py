@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,7 @@ from orchestr.git.errors import (
 )
 from orchestr.git.hidden_files import reveal_hidden
 from orchestr.git.inner_repositories import stage_all
+from orchestr.git.ref_files import AskGit, RefFiles
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO, join_records, single_line, split_records
 from orchestr.git.status import read_changes
@@ -87,6 +89,8 @@ class Repo(RemoteOps):
 
     def resolve_commit(self, rev: str) -> CommitId | None:
         """The commit that ``rev`` names, else None."""
+        with suppress(AskGit):
+            return RefFiles(self.path, frozenset(self.env)).resolve_commit(rev)
         done = self.run_readonly(
             "rev-parse",
             "--verify",
@@ -113,6 +117,8 @@ class Repo(RemoteOps):
 
     def list_refs(self, *patterns: str) -> dict[str, str]:
         """The refs that match a pattern, by their full names, with what they name."""
+        with suppress(AskGit):
+            return RefFiles(self.path, frozenset(self.env)).list_refs(patterns)
         words = ("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
         return dict(line.split(" ") for line in self.run_readonly(*words).text.splitlines())
 

@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,9 @@ from orchestr.git.errors import (
     is_transient,
 )
 from orchestr.git.locate import locate_git_dirs
+from orchestr.git.ref_files import AskGit, RefFiles
 from orchestr.git.stated import state_environment, state_options
+from orchestr.git.worktree_files import list_worktree_files
 from orchestr.git.worktree_list import WorktreeEntry, branch_from_ref, parse_worktrees
 from orchestr.process.file_lock import FlockLock
 from orchestr.process.run import (
@@ -288,6 +290,9 @@ class GitPath:
 
     def head_branch(self) -> Branch | None:
         """The branch that HEAD is on (born or not); None when detached."""
+        with suppress(AskGit):
+            name, _ = RefFiles(self.path, frozenset(self.env)).read_head()
+            return None if name is None else branch_from_ref(name)
         done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", answers=YES_OR_NO)
         return branch_from_ref(single_line(done)) if done.code == 0 else None
 
@@ -318,6 +323,8 @@ class GitPath:
 
     def list_worktrees(self) -> list[WorktreeEntry]:
         """Every worktree that git knows, the main one (or the bare repository) first."""
+        with suppress(AskGit):
+            return list_worktree_files(self.path, frozenset(self.env))
         entries = parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
         main = entries[0] if entries else None
         if main is None or main.bare or (main.path / ".git").exists():
