@@ -70,10 +70,8 @@ class Origin:
     def _read_refs(self) -> dict[str, str]:
         """The branches and pull requests at the origin; a folder is read without a transport."""
         if self.direct:
-            words = ("for-each-ref", "--format=%(refname) %(objectname)", HEADS, PULLS)
-            done = self.objects.run_readonly(*words, answers=ANY_EXIT)
-            if done.code == 0:
-                return dict(line.split(" ") for line in done.text.splitlines())
+            with suppress(GitError):
+                return self.objects.list_refs(HEADS, PULLS)
         return self.clone.ls_remote(self.ref.remote, f"{HEADS}*", f"{PULLS}*", timeout=TIMEOUT)
 
     def branch_head(self, name: str) -> CommitId | None:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 _HEAD = re.compile(rb"ref: ?refs/|[0-9a-f]{40}")
-_OVERRULED = frozenset({"GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"})
+OVERRULED = frozenset({"GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"})
 
 
 def locate_git_dirs(path: Path, env: frozenset[str] = frozenset()) -> tuple[Path, Path] | None:
@@ -22,7 +22,7 @@ def locate_git_dirs(path: Path, env: frozenset[str] = frozenset()) -> tuple[Path
     ``env`` are the names of the variables that the asked git would have been given. None: git
     has to be asked (setup.c: `read_gitfile`, `is_git_directory`, `ensure_valid_ownership`).
     """
-    if env & _OVERRULED:
+    if env & OVERRULED:
         return None
     try:
         link = path / ".git"

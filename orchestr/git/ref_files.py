@@ -17,8 +17,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from orchestr.git.config import CommitId, is_ref_name
-from orchestr.git.locate import locate_git_dirs
+from orchestr.git.config import CommitId, TreeId, is_ref_name
+from orchestr.git.locate import OVERRULED, locate_git_dirs
 
 LARGEST = 1 << 20  # bytes of `packed-refs`: reading more of them is git's work
 _ID = re.compile(rb"[0-9a-f]{40}\n?")
@@ -28,7 +28,8 @@ _PREFIX = re.compile(r"refs/(heads|remotes|tags|orchestr|replace|pull|stash)(/[^
 _INDEX_HEAD = b"\xfftOc\0\0\0\2"
 _COUNTS = len(_INDEX_HEAD)  # where they begin in an index
 _NAMES = _COUNTS + 4 * 256
-_COMMIT = 1  # the type of an object in a pack
+_COMMIT, _TREE_TYPE = 1, 2  # types of objects in a pack
+_TREE = re.compile(rb"commit [0-9]+\0tree ([0-9a-f]{40})\n")
 
 
 class AskGit(Exception):
@@ -42,7 +43,7 @@ class RefFiles:
     """
 
     def __init__(self, path: Path, env: frozenset[str]) -> None:
-        found = locate_git_dirs(path, env)
+        found = locate_git_dirs(path, env) or _locate_bare(path, env)
         if found is None or (found[1] / "reftable").exists():
             raise AskGit
         self.git_dir, self.common_dir = found
@@ -67,6 +68,27 @@ class RefFiles:
         if not self._has_commit(commit):
             raise AskGit
         return commit
+
+    def resolve_tree(self, commit: str) -> TreeId:
+        """The tree of a commit by its full id, as its own object names it; both are there."""
+        data = self._read_commit(self.resolve_commit(commit))
+        found = _TREE.match(data)
+        tree = TreeId(found[1].decode("ascii")) if found else None
+        if tree is None or not self._has_object(tree, b"tree ", _TREE_TYPE):
+            raise AskGit
+        return tree
+
+    def read_symbolic(self, name: str) -> str:
+        """The full name of the ref that the symbolic ref ``name`` names, which is there."""
+        try:
+            named = _NAME.fullmatch((self.common_dir / name).read_bytes())
+        except OSError as error:
+            raise AskGit from error
+        if named is None:
+            raise AskGit
+        target = os.fsdecode(named[1])
+        self.read_ref(target)
+        return target
 
     def list_refs(self, patterns: Sequence[str]) -> dict[str, str]:
         """The refs below the patterns, which are names or prefixes without wildcards, in order."""
@@ -148,23 +170,47 @@ class RefFiles:
     # ---- objects -------------------------------------------------------------------------------
 
     def _has_commit(self, name: CommitId) -> bool:
-        """Whether the object is surely there and a commit."""
+        return self._has_object(name, b"commit ", _COMMIT)
+
+    def _has_object(self, name: str, begin: bytes, number: int) -> bool:
+        """Whether the object is surely there and of this type: ``begin`` is how its loose file
+        begins, ``number`` how a pack has the type."""
         objects = self.common_dir / "objects"
         try:
             data = (objects / name[:2] / name[2:]).read_bytes()
         except FileNotFoundError:
-            return any(holds_commit(index, name) for index in objects.glob("pack/*.idx"))
+            return any(holds_object(one, name, number) for one in objects.glob("pack/*.idx"))
         except OSError:
             return False
         try:
-            return zlib.decompress(data).startswith(b"commit ")
+            return zlib.decompress(data).startswith(begin)
         except zlib.error:
             return False
 
+    def _read_commit(self, name: str) -> bytes:
+        """The commit in a loose file, its header included."""
+        try:
+            place = self.common_dir / "objects" / name[:2] / name[2:]
+            return zlib.decompress(place.read_bytes())
+        except (OSError, zlib.error) as error:
+            raise AskGit from error
 
-def holds_commit(index: Path, name: CommitId) -> bool:
-    """Whether the pack of an index has this commit (gitformat-pack, index of version 2). False
-    where that is not to be seen: another form, a commit that is stored as a difference."""
+
+def _locate_bare(path: Path, env: frozenset[str]) -> tuple[Path, Path] | None:
+    """A bare repository that is ``path`` itself, as `locate_git_dirs` has the others."""
+    try:
+        plain = not env & OVERRULED and not path.is_symlink() and not (path / ".git").exists()
+        whole = plain and all((path / name).is_dir() for name in ("objects", "refs"))
+        if not whole or (path / "commondir").exists() or path.stat().st_uid != os.geteuid():
+            return None
+        return (path.resolve(), path.resolve()) if (path / "HEAD").is_file() else None
+    except OSError:
+        return None
+
+
+def holds_object(index: Path, name: str, number: int) -> bool:
+    """Whether the pack of an index has this object with this type (gitformat-pack, index of version
+    2). False where that is not to be seen: another form, an object stored as a difference."""
     try:
         with (
             index.open("rb") as file,
@@ -177,7 +223,7 @@ def holds_commit(index: Path, name: CommitId) -> bool:
             return False
         with index.with_suffix(".pack").open("rb") as pack:
             pack.seek(place)
-            return pack.read(1)[0] >> 4 & 7 == _COMMIT
+            return pack.read(1)[0] >> 4 & 7 == number
     except (OSError, ValueError, IndexError):
         return False
 

@@ -8,7 +8,7 @@ exactly the commit that the caller expects there.
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from orchestr.git.config import Branch, CommitId, branch_name
@@ -22,6 +22,7 @@ from orchestr.git.errors import (
     parse_push_output,
     remote_failed,
 )
+from orchestr.git.ref_files import AskGit, RefFiles
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO, GitPath, repo_lock, single_line
 from orchestr.process.run import CompletedCommand, ProcessTimeout
 
@@ -94,11 +95,15 @@ class RemoteOps(GitPath):
         there is one; else the branch of HEAD.
         """
         remote = remote or self.remotes.base
+        there = f"refs/remotes/{remote}/"
+        with suppress(AskGit):
+            target = RefFiles(self.path, frozenset(self.env)).read_symbolic(f"{there}HEAD")
+            if target.startswith(there):
+                return Branch(target.removeprefix(there))
         refs = self.run_readonly(
             "for-each-ref", "--format=%(refname) %(symref)", f"refs/remotes/{remote}", "refs/heads"
         ).text.splitlines()
         known = dict(line.split(" ", 1) for line in refs)
-        there = f"refs/remotes/{remote}/"
         target = known.get(f"{there}HEAD", "")
         if target.startswith(there):
             return Branch(target.removeprefix(there))

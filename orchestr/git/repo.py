@@ -128,6 +128,8 @@ class Repo(RemoteOps):
 
     def resolve_tree(self, rev: str) -> TreeId:
         """The tree of a commit. Raises GitError when there is no such commit."""
+        with suppress(AskGit):
+            return RefFiles(self.path, frozenset(self.env)).resolve_tree(rev)
         return TreeId(
             single_line(
                 self.run_readonly("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}")
@@ -136,6 +138,9 @@ class Repo(RemoteOps):
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
+        with suppress(AskGit):
+            if a == b:
+                return bool(RefFiles(self.path, frozenset(self.env)).resolve_commit(a))
         done = self.run_readonly("merge-base", "--is-ancestor", a, b, answers=YES_OR_NO)
         return done.code == 0
 

@@ -57,6 +57,10 @@ def ask_commit(place: Path, rev: str) -> str | None:
     return done.text.strip() if done.code == 0 else None
 
 
+def ask_tree(place: Path, commit: str) -> str:
+    return Repo(place).run_readonly("rev-parse", "--verify", f"{commit}^{{tree}}").text.strip()
+
+
 def ask_worktrees(place: Path) -> list[WorktreeEntry]:
     return parse_worktrees(Repo(place).run_readonly("worktree", "list", "--porcelain", "-z").out)
 
@@ -64,7 +68,8 @@ def ask_worktrees(place: Path) -> list[WorktreeEntry]:
 def compare(place: Path) -> tuple[int, int]:
     """How often the files answered, and how often git has to. Every answer is git's."""
     answered = asked = 0
-    for rev in (*REVS, git(place, "rev-parse", "refs/remotes/origin/main")):
+    known = git(place, "rev-parse", "refs/heads/side")
+    for rev in (*REVS, known):
         try:
             assert RefFiles(place, NONE).resolve_commit(rev) == ask_commit(place, rev)
             answered += 1
@@ -78,6 +83,17 @@ def compare(place: Path) -> tuple[int, int]:
         except AskGit:
             asked += 1
     try:
+        assert RefFiles(place, NONE).resolve_tree(known) == ask_tree(place, known)
+        answered += 1
+    except AskGit:
+        asked += 1
+    try:
+        target = RefFiles(place, NONE).read_symbolic("refs/remotes/origin/HEAD")
+        assert target == git(place, "symbolic-ref", "refs/remotes/origin/HEAD")
+        answered += 1
+    except AskGit:
+        asked += 1
+    try:
         assert list_worktree_files(place, NONE) == ask_worktrees(place)
         answered += 1
     except AskGit:
@@ -88,9 +104,9 @@ def compare(place: Path) -> tuple[int, int]:
 def test_plain_repositories_need_no_git(tmp_path: Path) -> None:
     clone = make_clone(tmp_path)
     for place in (clone, tmp_path / "side", tmp_path / "loose tree"):
-        assert compare(place) == (13, 3)  # an annotated tag, a symbolic ref, one that is not there
+        assert compare(place) == (15, 3)  # an annotated tag, a symbolic ref, one that is not there
     git(clone, "gc", "-q")
-    assert compare(clone) == (13, 3)
+    assert compare(clone) == (14, 4)  # a commit in a pack is not unpacked
 
 
 def test_what_is_asked_most_starts_no_process(
@@ -195,9 +211,16 @@ def _shallow(clone: Path) -> None:
     git(clone, "fetch", "-q", "--depth=1", f"file://{clone.parent}/origin.git")
 
 
+def _replace(clone: Path) -> None:
+    git(clone, "replace", "--graft", "HEAD")
+    (clone / "one").write_text("other")
+    git(clone, "commit", "-q", "-a", "-m", "three")
+    git(clone, "replace", "HEAD", "HEAD~1")
+
+
 ODD: tuple[Callable[[Path], None], ...] = (
     _break_ref, _empty_ref, _dangling, _alias, _lose_object, _cut_object, _unborn, _link_head,
-    _stray_file, _gone_tree, _locked, _rebase, _bare_config, _stash, _pack, _shallow,
+    _stray_file, _gone_tree, _locked, _rebase, _bare_config, _stash, _pack, _shallow, _replace,
 )  # fmt: skip
 
 
@@ -212,6 +235,15 @@ def test_in_odd_states_the_answer_is_git_s_or_none(
         with suppress(Exception):  # git itself knows no such worktree any longer
             git(tmp_path / name, "rev-parse", "HEAD")
             compare(tmp_path / name)
+
+
+def test_a_bare_repository_says_what_git_says(tmp_path: Path) -> None:
+    make_clone(tmp_path)
+    bare = tmp_path / "origin.git"
+    assert RefFiles(bare, NONE).list_refs(("refs/heads/",)) == ask_refs(bare, ("refs/heads/",))
+    assert RefFiles(bare, NONE).resolve_commit("HEAD") == ask_commit(bare, "HEAD")
+    with pytest.raises(AskGit):
+        RefFiles(bare, frozenset({"GIT_DIR"}))
 
 
 def test_after_any_commands_the_answer_is_git_s(tmp_path: Path) -> None:
