@@ -58,6 +58,14 @@ def test_the_table_names_what_attempts_of_every_sort_see(workspace: MakeWorkspac
                 "depends_on": ["low"],
                 "ports": True,
                 "model": "large",
+                "options": {
+                    "implement": {
+                        "effort": "high",
+                        "fallback_model": "small",
+                        "max_turns": 9,
+                        "mcp": ["docs"],
+                    }
+                },
                 "checks": [{"kind": "command", "run": ["grep", "-q", "1", "high-up.txt"]}],
                 "reviewers": [{"agent": "sh"}],
             },
@@ -67,7 +75,9 @@ def test_the_table_names_what_attempts_of_every_sort_see(workspace: MakeWorkspac
     )
     seen = ws.root / "seen"
     seen.mkdir()
-    ws.settings(agents={"sh": {"env": {"SEEN": str(seen)}}})
+    ws.settings(
+        agents={"sh": {"env": {"SEEN": str(seen)}}}, mcp={"docs": {"url": "http://127.0.0.1:9"}}
+    )
     ws.run("run", "demo", code=1)
     ws.run("approve", "demo:low", "--yes", code=0)
     ws.run("run", "demo", code=0)
