@@ -6,7 +6,12 @@ import base64
 from pathlib import Path
 
 from orchestr.cell.worktree.clone_files import list_clone_files, owner_of
-from orchestr.cell.worktree.clone_snapshot import parse_snapshot, read_clone_files, save_snapshot
+from orchestr.cell.worktree.clone_snapshot import (
+    parse_snapshot,
+    picture_clone_files,
+    read_clone_files,
+    save_snapshot,
+)
 from orchestr.cell.worktree.file_picture import BIGGEST, LARGE, LINK, read_entry, write_entry
 from orchestr.files import write_json
 from tests.conftest import MakeRepo, write
@@ -75,3 +80,25 @@ def test_a_picture_of_an_earlier_version_says_nothing_of_other_files(
     assert picture.covers_ref("refs/tags/v1") and not picture.covers_ref("refs/replace/1")
     save_snapshot(path, picture)
     assert parse_snapshot(path) == picture
+
+
+def test_a_worktree_that_is_being_made_is_no_part_of_the_picture(
+    make_repo: MakeRepo, tmp_path: Path
+) -> None:
+    """Else a sibling's guard puts back its half-written files, and its cell has no repository."""
+    repo = make_repo()
+    for name in ("whole", "half", "locked"):
+        repo.git("worktree", "add", "--quiet", "-b", name, str(tmp_path / name))
+    repo.git("worktree", "lock", "--reason", "a disk", str(tmp_path / "locked"))
+    common = repo.path / ".git"
+    half = common / "worktrees" / "half"
+    for spoil in (
+        lambda: (half / "locked").write_text("initializing"),
+        lambda: (half / "commondir").write_text(""),
+        (half / "HEAD").unlink,
+    ):
+        spoil()
+        owners = {owner_of(name) for name in picture_clone_files(common)} - {"", "refs"}
+        assert owners == {"worktrees/whole", "worktrees/locked"}
+        (half / "locked").unlink(missing_ok=True)
+    assert "worktrees/half/gitdir" in read_clone_files(common)  # still looked at after the work

@@ -56,6 +56,24 @@ def list_git_dirs(common: Path) -> dict[str, Path]:
     return found
 
 
+def list_finished_worktrees(common: Path) -> set[str]:
+    """The folders of linked worktrees (`worktrees/NAME`) that `git worktree add` has written whole:
+    it holds them locked while it writes them, one file after the other."""
+    return {f"worktrees/{one.name}" for one in _list_folders(common / "worktrees")
+            if _is_finished(one)}  # fmt: skip
+
+
+def _is_finished(place: Path) -> bool:
+    lock = place / "locked"
+    try:
+        if lock.exists() and lock.read_bytes().startswith(b"initializing"):
+            return False
+        sizes = [(place / name).stat().st_size for name in ("gitdir", "HEAD", "commondir")]
+    except OSError:
+        return False
+    return all(sizes)
+
+
 def owner_of(name: str) -> str:
     """The folder of the linked worktree or submodule that a file belongs to; empty: the clone."""
     parts = name.split("/")

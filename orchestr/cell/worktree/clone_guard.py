@@ -37,6 +37,7 @@ from orchestr.cell.worktree.clone_snapshot import (
     git_commands,
     list_others_at_work,
     objects_folder,
+    picture_clone_files,
     read_clone_files,
     read_refs,
     read_refs_and_stash,
@@ -81,7 +82,7 @@ def snapshot_clone(
         ctx.git_record.unlink(missing_ok=True)
         if harm_file is not None:
             harm_file.unlink(missing_ok=True)
-        files = read_clone_files(common_dir(ctx))
+        files = picture_clone_files(common_dir(ctx))
         refs, stash = read_refs_and_stash(ctx.repo)
         picture = CloneSnapshot(files, refs, stash, common=str(common_dir(ctx)))
         if old is not None and others:
@@ -175,7 +176,7 @@ def _restore(
                 stash=(*stash, *changes.left_stashes),
             )
         if holders and files.personal:
-            after = replace(after, files=read_clone_files(common))
+            after = replace(after, files=picture_clone_files(common))
         write_snapshot(ctx, after)
     for text in warnings:
         ctx.emit(EventKind.CELL_WARNED, attempt=number, reason=text)

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestr.cell.context import GIT_RECORD, CellContext
-from orchestr.cell.worktree.clone_files import list_clone_files
+from orchestr.cell.worktree.clone_files import (
+    list_clone_files,
+    list_finished_worktrees,
+    owner_of,
+)
 from orchestr.cell.worktree.file_picture import Entry, Files, parse_files, read_files
 from orchestr.cell.worktree.object_keep import drop_objects
 from orchestr.cell.worktree.picture_memory import read_picture, remove_picture, write_picture
@@ -71,6 +75,17 @@ class CloneSnapshot:
 def read_clone_files(common: Path) -> dict[str, Entry]:
     """The files of a clone's picture as they are now."""
     return read_files(list_clone_files(common))
+
+
+def picture_clone_files(common: Path) -> dict[str, Entry]:
+    """The files of a clone for its picture, without those of worktrees that are being made at this
+    moment: what is half written is no original that could be put back."""
+    finished = list_finished_worktrees(common)
+    return {
+        name: entry
+        for name, entry in read_clone_files(common).items()
+        if not name.startswith("worktrees/") or owner_of(name) in finished
+    }
 
 
 def read_refs(repo: Repo) -> dict[str, str]:
