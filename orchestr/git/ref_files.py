@@ -94,8 +94,11 @@ class RefFiles:
         """The refs below the patterns, which are names or prefixes without wildcards, in order."""
         if not patterns or not all(map(_PREFIX.fullmatch, patterns)):
             raise AskGit
-        loose = {name: self._read_loose(name, symbolic=True)
-                 for pattern in patterns for name in self._list_loose(pattern)}  # fmt: skip
+        try:
+            names = [name for pattern in patterns for name in self._list_loose(pattern)]
+        except OSError as error:
+            raise AskGit from error
+        loose = {name: self._read_loose(name, symbolic=True) for name in names}
         wanted = tuple(pattern.rstrip("/") for pattern in patterns)
         below = tuple(f"{one}/" for one in wanted)
         # A loose file that went meanwhile was packed or deleted: what is packed says which.
@@ -139,7 +142,7 @@ class RefFiles:
             if top.exists() and not pattern.endswith("/"):
                 yield pattern
             return
-        for folder, _, files in os.walk(top):
+        for folder, _, files in os.walk(top, onerror=_raise):
             below = os.path.relpath(folder, self.common_dir)
             for file in files:
                 if file.endswith(".lock"):
@@ -194,6 +197,11 @@ class RefFiles:
             return zlib.decompress(place.read_bytes())
         except (OSError, zlib.error) as error:
             raise AskGit from error
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # an empty folder of refs that went meanwhile
+        raise error
 
 
 def _locate_bare(path: Path, env: frozenset[str]) -> tuple[Path, Path] | None:
