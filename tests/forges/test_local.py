@@ -23,7 +23,7 @@ from orchestr.testing.forge_contract import ForgeContract, World, git
 from orchestr.testing.killed_at import is_killed_at
 
 # What looks at an origin: over a transport, or into its folder.
-LOOKS = ("ls-remote", "for-each-ref", "fetch", "push")
+LOOKS = ("ls-remote", "fetch", "push")  # and a listing of the origin's refs
 
 
 class LocalWorld(World):
@@ -55,17 +55,22 @@ class LocalWorld(World):
         self.origin.rename(self.origin.with_name("gone"))
 
     def count_queries(self, act: Callable[[], object]) -> int:
-        asked: list[tuple[str, ...]] = []
-        original = Repo._run_once
+        asked: list[str] = []
+        run, list_refs = Repo._run_once, Repo.list_refs
 
-        def spy(self: Repo, args: tuple[str, ...], *more: Any) -> Any:
-            asked.append(args)
-            return original(self, args, *more)
+        def spy_run(self: Repo, args: tuple[str, ...], *more: Any) -> Any:
+            asked.extend(args[:1])
+            return run(self, args, *more)
+
+        def spy_refs(self: Repo, *patterns: str) -> dict[str, str]:
+            asked.append("list_refs")
+            return list_refs(self, *patterns)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Repo, "_run_once", spy)
+            patch.setattr(Repo, "_run_once", spy_run)
+            patch.setattr(Repo, "list_refs", spy_refs)
             act()
-        return sum(args[0] in LOOKS for args in asked)
+        return sum(word in (*LOOKS, "list_refs") for word in asked)
 
 
 @pytest.fixture
