@@ -139,7 +139,7 @@ def test_changed_settings_are_put_back_and_told(story: Story) -> None:
     assert "(core.hookspath, user.email)" in told[0]
     assert str(kept) in told[0]
     assert "evil@example.org" in kept.read_text()
-    assert "warning: while its agent worked" in story.said
+    assert f"warning: {told[0]}" in story.said
 
 
 def test_planted_hooks_never_run_and_are_kept(story: Story) -> None:
