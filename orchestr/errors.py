@@ -136,7 +136,7 @@ class Unavailable(OrchestrError):
 
     The third outcome beside green and red: it starts no agent, changes no commit and closes no
     attempt. ``retry_after``: after so many seconds another try may go well by itself; None when
-    somebody has to do something first. ``is_passing``: a server or a network that is usually
+    a person has to do something first. ``is_passing``: a server or a network that is usually
     there, so that waiting is worth more than a few tries.
     """
 

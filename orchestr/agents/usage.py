@@ -91,8 +91,8 @@ class UsageTally:
     @property
     def total_usage(self) -> TokenUsage:
         """All tokens, those of a start that gave no result, too."""
-        told = add_usages(self.used, self._live)
-        return told if self.filed is None else _larger_usage(told, self.filed)
+        streamed = add_usages(self.used, self._live)
+        return streamed if self.filed is None else _larger_usage(streamed, self.filed)
 
     @property
     def _beyond(self) -> TokenUsage:

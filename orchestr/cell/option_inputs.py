@@ -1,8 +1,8 @@
 """Options of agents as inputs of phases: what of them makes a phase run again.
 
 Those that change what is made: model, effort, MCP servers, words of the command. A fallback model
-and a number of turns are limits, and change nothing that was made within them. What is said for
-repairs counts for rounds that start anyway. Each is in the digest only where it is said, so specs
+and a number of turns are limits, and change nothing that was made within them. What is stated for
+repairs counts for rounds that start anyway. Each is in the digest only where it is stated, so specs
 without options keep theirs.
 """
 
@@ -46,7 +46,7 @@ def count_options(options: AgentOptions) -> dict[str, Any]:
 
 def _make_input(role: Role, name: str) -> WhenSet:
     def read(ctx: CellContext) -> Any:
-        if role is not Role.IMPLEMENT:  # a plan's inputs never held what is said for all work
+        if role is not Role.IMPLEMENT:  # a plan's inputs never held what is stated for all work
             source = _source(ctx, role, name)
             if source is None or source.role is not role:
                 return None

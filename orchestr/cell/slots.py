@@ -112,7 +112,7 @@ class ProviderPause:
 
         A pause that lasts still is never made shorter, and who was refused in it had started
         before: that does not double the wait. ``again``: it was refused without having got on, so a
-        time that it names is not trusted to be enough. The same ``refusal`` told again, after a
+        time that it names is not trusted to be enough. The same ``refusal`` once more, after a
         kill, changes nothing. Backing off has 10 % of jitter. Returns the Unix time of the next
         try.
         """

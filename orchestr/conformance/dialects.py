@@ -2,7 +2,7 @@
 
 Anthropic Messages, OpenAI Responses, OpenAI chat completions, Gemini generateContent. The tool of
 a turn is chosen among those that the request offers, and its arguments by their schema, so that a
-program that nobody here knows can be tried, too.
+program that is not known here can be tried, too.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def judge_guide(seen: Evidence) -> str:
     if any(GUIDE in text for text in texts):
         return ""
     if any("AGENTS.md" in text for text in texts):
-        return ""  # it is told to read it
+        return ""  # its prompt names the file
     return "the model sees nothing of AGENTS.md" if texts else "the model was not asked"
 
 
@@ -163,7 +163,7 @@ def _name_survivors(seen: Evidence) -> str:
 
 
 def judge_strays(seen: Evidence) -> str:
-    """Nobody but the model's server is contacted."""
+    """Only the model's server is contacted."""
     hosts = sorted({host.partition(":")[0] for host in seen.strays})
     return f"it asks for {', '.join(hosts)}" if hosts else ""
 

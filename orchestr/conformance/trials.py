@@ -133,7 +133,7 @@ def hold_second(play: Play) -> Callable[[Asked, int], Fault | Turn | None]:
 
 def answer_slowly(play: Play) -> Callable[[Asked, int], Fault | Turn | None]:
     """Two answers after the budget take as long as a model's do: so long others can look at the
-    sum. An agent whose sum nobody sees plays on."""
+    sum. An agent whose sum cannot be seen plays on."""
 
     def answer(_asked: Asked, _number: int) -> Fault | Turn | None:
         if play.model.answers * MESSAGE >= BUDGET and play.refused < 2:

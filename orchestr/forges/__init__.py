@@ -15,11 +15,11 @@ __all__ = ["FORGE_KINDS", "make_forge"]
 
 
 def make_forge(
-    settings: Settings, stop: Event | None = None, told: WaitListener | None = None
+    settings: Settings, stop: Event | None = None, on_wait: WaitListener | None = None
 ) -> Forge:
     """The forge that the settings name; of several, one that asks each about its repositories.
 
-    ``stop`` ends the waits of a forge that waits, ``told`` hears of them: host, reason, seconds.
+    ``stop`` ends the waits of a forge that waits, ``on_wait`` hears of them: host, reason, seconds.
     Unknown kinds were refused when the settings were read.
     """
     chosen = {
@@ -27,17 +27,17 @@ def make_forge(
         for name, repo in settings.repos.items()
         if repo.forge not in (None, settings.forge.kind)
     }
-    default = _make_kind(settings, settings.forge.kind, stop, told)
+    default = _make_kind(settings, settings.forge.kind, stop, on_wait)
     if not chosen:
         return default
     from orchestr.forges.routed import route_forges  # most workspaces have one forge
 
-    made = {kind: _make_kind(settings, kind, stop, told) for kind in set(chosen.values())}
+    made = {kind: _make_kind(settings, kind, stop, on_wait) for kind in set(chosen.values())}
     return route_forges(default, {name: made[kind] for name, kind in chosen.items()})
 
 
 def _make_kind(
-    settings: Settings, kind: str | None, stop: Event | None, told: WaitListener | None
+    settings: Settings, kind: str | None, stop: Event | None, on_wait: WaitListener | None
 ) -> Forge:
     """One forge; a key that its kind does not have is meant for another one of the workspace, an
     address for the forge that `[forge] kind` names, where that can have one."""
@@ -55,7 +55,7 @@ def _make_kind(
     if forge_settings != settings.forge:
         settings = replace(settings, forge=forge_settings)
     forge: Forge = FORGE_KINDS.make_adapter(
-        kind, lambda: declared.make(settings, stop, told), Forge
+        kind, lambda: declared.make(settings, stop, on_wait), Forge
     )
     return forge
 

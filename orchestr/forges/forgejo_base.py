@@ -36,12 +36,12 @@ class ForgejoBase:
         kind: str = "forgejo",
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
-        told: WaitListener | None = None,
+        on_wait: WaitListener | None = None,
     ) -> None:
         self.kind = kind
         self.root = root.rstrip("/") if root else None
         self.known_roots = (self.root, *roots)
-        self.api = ForgejoApi(self.root, patience, stop, told, kind=kind)
+        self.api = ForgejoApi(self.root, patience, stop, on_wait, kind=kind)
         self._paths: dict[RepoRef, RepoPath] = {}
         self._lists: dict[RepoPath, PullList] = {}
         self._mutex = threading.Lock()

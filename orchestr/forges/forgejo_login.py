@@ -1,6 +1,6 @@
 """The token for a Forgejo or Gitea: from the environment, or from the logins of the client `tea`.
 
-It is read when the first request needs it, lives in this process only, and is shown to nobody:
+It is read when the first request needs it, lives in this process only, and is never shown:
 agents get an environment without it (`orchestr.agents.environment`), the settings of tea are
 hidden from them (`orchestr.sandbox.places`), and what is printed hides it.
 

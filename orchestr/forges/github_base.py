@@ -24,9 +24,9 @@ class GitHubBase:
         *,
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
-        told: WaitListener | None = None,
+        on_wait: WaitListener | None = None,
     ) -> None:
-        self.api = GitHubApi(program, patience, stop, told)
+        self.api = GitHubApi(program, patience, stop, on_wait)
         self._slugs: dict[RepoRef, RepoSlug] = {}
         self._renamed: dict[RepoSlug, RepoSlug] = {}
         self._mutex = threading.Lock()

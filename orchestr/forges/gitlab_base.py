@@ -25,11 +25,11 @@ class GitLabBase:
         roots: Sequence[str] = (),
         patience: float = PATIENCE,
         stop: threading.Event | None = None,
-        told: WaitListener | None = None,
+        on_wait: WaitListener | None = None,
     ) -> None:
         self.root = root.rstrip("/") if root else None
         self.known_roots = (self.root, *roots)
-        self.api = GitLabApi(self.root, patience, stop, told)
+        self.api = GitLabApi(self.root, patience, stop, on_wait)
         self._projects: dict[RepoRef, ProjectPath] = {}
         self._mutex = threading.Lock()
 

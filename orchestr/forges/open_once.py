@@ -42,8 +42,8 @@ def open_once(
             there = find_open()
             if there is None:
                 raise ForgeAway(
-                    f"{where}: it is said to be open already ({error.message}), but is not shown"
-                    " yet",
+                    f"{where}: the forge answers that it is open already ({error.message}), "
+                    "but does not show it yet",
                     hint="the same command again",
                 ) from error
             raise PRExists(there) from error

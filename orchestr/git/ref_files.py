@@ -47,6 +47,7 @@ class RefFiles:
         if found is None or (found[1] / "reftable").exists():
             raise AskGit
         self.git_dir, self.common_dir = found
+        self._objects = self.common_dir / "objects"
 
     def read_head(self) -> tuple[str | None, bytes]:
         """What HEAD is on: the full name of a ref, or None and the id of a commit."""
@@ -54,6 +55,20 @@ class RefFiles:
 
     def resolve_commit(self, rev: str) -> CommitId:
         """The commit that ``rev`` (HEAD, a full ref or a full id) names, which is there."""
+        name = self._find_id(rev)
+        if not self._has_object(name, b"commit ", _COMMIT):
+            raise AskGit
+        return CommitId(name)
+
+    def resolve_tree(self, rev: str) -> TreeId:
+        """The tree of the commit that ``rev`` names, as its own loose file says; both are there."""
+        found = _TREE.match(self._read_loose_object(self._find_id(rev)) or b"")
+        if found is None or not self._has_object(found[1].decode("ascii"), b"tree ", _TREE_TYPE):
+            raise AskGit
+        return TreeId(found[1].decode("ascii"))
+
+    def _find_id(self, rev: str) -> str:
+        """The id that ``rev`` (HEAD, a full ref or a full id) names, of whatever object."""
         if rev == "HEAD":
             name, value = self.read_head()
             if name is not None:
@@ -64,19 +79,7 @@ class RefFiles:
             value = rev.encode("ascii", "replace")
             if not _ID.fullmatch(value) or value.endswith(b"\n"):
                 raise AskGit
-        commit = CommitId(value.decode("ascii"))
-        if not self._has_commit(commit):
-            raise AskGit
-        return commit
-
-    def resolve_tree(self, commit: str) -> TreeId:
-        """The tree of a commit by its full id, as its own object names it; both are there."""
-        data = self._read_commit(self.resolve_commit(commit))
-        found = _TREE.match(data)
-        tree = TreeId(found[1].decode("ascii")) if found else None
-        if tree is None or not self._has_object(tree, b"tree ", _TREE_TYPE):
-            raise AskGit
-        return tree
+        return value.decode("ascii")
 
     def read_symbolic(self, name: str) -> str:
         """The full name of the ref that the symbolic ref ``name`` names, which is there."""
@@ -142,7 +145,7 @@ class RefFiles:
             if top.exists() and not pattern.endswith("/"):
                 yield pattern
             return
-        for folder, _, files in os.walk(top, onerror=_raise):
+        for folder, _, files in os.walk(top, onerror=_raise_unless_gone):
             below = os.path.relpath(folder, self.common_dir)
             for file in files:
                 if file.endswith(".lock"):
@@ -172,34 +175,25 @@ class RefFiles:
 
     # ---- objects -------------------------------------------------------------------------------
 
-    def _has_commit(self, name: CommitId) -> bool:
-        return self._has_object(name, b"commit ", _COMMIT)
-
     def _has_object(self, name: str, begin: bytes, number: int) -> bool:
         """Whether the object is surely there and of this type: ``begin`` is how its loose file
         begins, ``number`` how a pack has the type."""
-        objects = self.common_dir / "objects"
-        try:
-            data = (objects / name[:2] / name[2:]).read_bytes()
-        except FileNotFoundError:
-            return any(holds_object(one, name, number) for one in objects.glob("pack/*.idx"))
-        except OSError:
-            return False
-        try:
-            return zlib.decompress(data).startswith(begin)
-        except zlib.error:
-            return False
+        data = self._read_loose_object(name)
+        if data is not None:
+            return data.startswith(begin)
+        return any(holds_object(one, name, number) for one in self._objects.glob("pack/*.idx"))
 
-    def _read_commit(self, name: str) -> bytes:
-        """The commit in a loose file, its header included."""
+    def _read_loose_object(self, name: str) -> bytes | None:
+        """What is in the loose file of an object, its header included; None: it has none."""
         try:
-            place = self.common_dir / "objects" / name[:2] / name[2:]
-            return zlib.decompress(place.read_bytes())
+            return zlib.decompress((self._objects / name[:2] / name[2:]).read_bytes())
+        except FileNotFoundError:
+            return None
         except (OSError, zlib.error) as error:
             raise AskGit from error
 
 
-def _raise(error: OSError) -> None:
+def _raise_unless_gone(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # an empty folder of refs that went meanwhile
         raise error
 

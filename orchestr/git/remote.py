@@ -22,7 +22,7 @@ from orchestr.git.errors import (
     parse_push_output,
     remote_failed,
 )
-from orchestr.git.ref_files import AskGit, RefFiles
+from orchestr.git.ref_files import AskGit
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO, GitPath, repo_lock, single_line
 from orchestr.process.run import CompletedCommand, ProcessTimeout
 
@@ -97,7 +97,7 @@ class RemoteOps(GitPath):
         remote = remote or self.remotes.base
         there = f"refs/remotes/{remote}/"
         with suppress(AskGit):
-            target = RefFiles(self.path, frozenset(self.env)).read_symbolic(f"{there}HEAD")
+            target = self.open_ref_files().read_symbolic(f"{there}HEAD")
             if target.startswith(there):
                 return Branch(target.removeprefix(there))
         refs = self.run_readonly(

@@ -39,7 +39,7 @@ from orchestr.git.errors import (
 )
 from orchestr.git.hidden_files import reveal_hidden
 from orchestr.git.inner_repositories import stage_all
-from orchestr.git.ref_files import AskGit, RefFiles
+from orchestr.git.ref_files import AskGit
 from orchestr.git.remote import RemoteOps
 from orchestr.git.runner import ANY_EXIT, YES_OR_NO, join_records, single_line, split_records
 from orchestr.git.status import read_changes
@@ -90,7 +90,7 @@ class Repo(RemoteOps):
     def resolve_commit(self, rev: str) -> CommitId | None:
         """The commit that ``rev`` names, else None."""
         with suppress(AskGit):
-            return RefFiles(self.path, frozenset(self.env)).resolve_commit(rev)
+            return self.open_ref_files().resolve_commit(rev)
         done = self.run_readonly(
             "rev-parse",
             "--verify",
@@ -118,7 +118,7 @@ class Repo(RemoteOps):
     def list_refs(self, *patterns: str) -> dict[str, str]:
         """The refs that match a pattern, by their full names, with what they name."""
         with suppress(AskGit):
-            return RefFiles(self.path, frozenset(self.env)).list_refs(patterns)
+            return self.open_ref_files().list_refs(patterns)
         words = ("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
         return dict(line.split(" ") for line in self.run_readonly(*words).text.splitlines())
 
@@ -129,7 +129,7 @@ class Repo(RemoteOps):
     def resolve_tree(self, rev: str) -> TreeId:
         """The tree of a commit. Raises GitError when there is no such commit."""
         with suppress(AskGit):
-            return RefFiles(self.path, frozenset(self.env)).resolve_tree(rev)
+            return self.open_ref_files().resolve_tree(rev)
         return TreeId(
             single_line(
                 self.run_readonly("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}")
@@ -138,9 +138,8 @@ class Repo(RemoteOps):
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """True when ``a`` is ``b`` or behind it. Raises GitError for unknown commits."""
-        with suppress(AskGit):
-            if a == b:
-                return bool(RefFiles(self.path, frozenset(self.env)).resolve_commit(a))
+        if a == b and self.resolve_commit(a) is not None:
+            return True
         done = self.run_readonly("merge-base", "--is-ancestor", a, b, answers=YES_OR_NO)
         return done.code == 0
 

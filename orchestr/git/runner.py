@@ -288,10 +288,14 @@ class GitPath:
             single_line(self.run_readonly("rev-parse", "--path-format=absolute", what))
         ).resolve()
 
+    def open_ref_files(self) -> RefFiles:
+        """What the repository's own files say of its refs. Raises AskGit."""
+        return RefFiles(self.path, frozenset(self.env))
+
     def head_branch(self) -> Branch | None:
         """The branch that HEAD is on (born or not); None when detached."""
         with suppress(AskGit):
-            name, _ = RefFiles(self.path, frozenset(self.env)).read_head()
+            name, _ = self.open_ref_files().read_head()
             return None if name is None else branch_from_ref(name)
         done = self.run_readonly("symbolic-ref", "--quiet", "HEAD", answers=YES_OR_NO)
         return branch_from_ref(single_line(done)) if done.code == 0 else None
@@ -324,7 +328,7 @@ class GitPath:
     def list_worktrees(self) -> list[WorktreeEntry]:
         """Every worktree that git knows, the main one (or the bare repository) first."""
         with suppress(AskGit):
-            return list_worktree_files(self.path, frozenset(self.env))
+            return list_worktree_files(self.open_ref_files())
         entries = parse_worktrees(self.run_readonly("worktree", "list", "--porcelain", "-z").out)
         main = entries[0] if entries else None
         if main is None or main.bare or (main.path / ".git").exists():

@@ -20,9 +20,8 @@ _ELSEWHERE = re.compile(
 )
 
 
-def list_worktree_files(path: Path, env: frozenset[str]) -> list[WorktreeEntry]:
-    """What `git worktree list` answers in the worktree whose top is ``path``. Raises AskGit."""
-    refs = RefFiles(path, env)
+def list_worktree_files(refs: RefFiles) -> list[WorktreeEntry]:
+    """What `git worktree list` answers in the repository of these refs. Raises AskGit."""
     common = refs.common_dir
     try:
         if common.name != ".git" or _ELSEWHERE.search((common / "config").read_bytes()):

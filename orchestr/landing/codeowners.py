@@ -55,7 +55,7 @@ def list_owning_teams(lines: Sequence[OwnerLine], paths: Collection[str]) -> set
 
 
 def find_owners(lines: Sequence[OwnerLine], path: str) -> tuple[str, ...]:
-    """The owners of a path; nobody owns what no line names."""
+    """The owners of a path; what no line names has no owner."""
     return next((line.owners for line in reversed(lines) if line.matches(path)), ())
 
 

@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # s between two looks at pending checks
 
 
 def hold_unready(session: LandingSession, offers: Sequence[Offered]) -> list[Offered]:
-    """The offers, those held of which the forge wants more; warns of red that nobody wants green.
+    """The offers, those held of which the forge wants more; warns of red that is optional.
 
     What is only pending is not held where the landing may wait for it.
     """

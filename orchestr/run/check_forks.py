@@ -14,7 +14,7 @@ from orchestr.spec.phases import Phase
 
 
 def check_forks(cells: Sequence[CellContext], *, ask: bool) -> list[Diagnostic]:
-    """An upstream that the forge cannot have, and with ``ask`` forks of which nothing is said.
+    """An upstream that the forge cannot have, and with ``ask`` forks without an `upstream` setting.
 
     Without ``ask`` the forge is left alone. One that cannot be asked is reported by whoever needs
     its answer.

@@ -45,7 +45,7 @@ AUTHOR_ROLES = (Role.IMPLEMENT, Role.REPAIR, Role.PLAN)
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """What is asked of an agent; None: nothing is said. ``mcp`` are names of `[mcp.*]`, ``args``
+    """What is asked of an agent; None: not stated. ``mcp`` are names of `[mcp.*]`, ``args``
     words after those of the agent."""
 
     model: str | None = None
@@ -60,7 +60,7 @@ class AgentOptions:
 
     @property
     def stated(self) -> dict[str, Any]:
-        """What is said, by name; lists as JSON has them."""
+        """What is stated, by name; lists as JSON has them."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -105,7 +105,7 @@ class OptionSource:
 
 @dataclass(frozen=True, slots=True)
 class ChosenOptions:
-    """What an agent is asked for, and where that is said (field -> source)."""
+    """What an agent is asked for, and where that is stated (field -> source)."""
 
     options: AgentOptions
     sources: Mapping[str, OptionSource]

@@ -239,7 +239,7 @@ def claim_number(cell_dir: Path) -> int:
 
 
 def _is_taken(home: Path, number: int) -> bool:
-    """Whether a number is an attempt's: a kill may have left an empty folder that is nobody's."""
+    """Whether a number is an attempt's: a kill may have left an empty folder of none."""
     return any(attempt_folder(home, number).iterdir()) or owner_of(home, number) != home
 
 

@@ -128,7 +128,7 @@ def _opinion(folder: Path) -> Any:
     answer = read_json(folder / "opinion.json")
     return {
         "agent": work.agent,
-        "told": work.told,
+        "told": work.event_data,
         "opinion": None if answer is None else verdict.opinion_from_row(answer),
     }
 

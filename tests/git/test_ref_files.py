@@ -94,7 +94,7 @@ def compare(place: Path) -> tuple[int, int]:
     except AskGit:
         asked += 1
     try:
-        assert list_worktree_files(place, NONE) == ask_worktrees(place)
+        assert list_worktree_files(RefFiles(place, NONE)) == ask_worktrees(place)
         answered += 1
     except AskGit:
         asked += 1

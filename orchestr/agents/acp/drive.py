@@ -177,7 +177,7 @@ class AcpTalk:
                     session_id=wanted, cwd=cwd, mcp_servers=servers, field_meta=meta
                 ),
             )
-            await asyncio.sleep(0)  # what it told again is in the handlers by now
+            await asyncio.sleep(0)  # what it repeated is in the handlers by now
         except RequestError as error:
             if is_login_wanted(error):
                 raise

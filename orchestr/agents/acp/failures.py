@@ -57,7 +57,7 @@ def explain_unloaded(error: _Error) -> str:
 
 
 def is_login_wanted(error: _Error) -> bool:
-    """Whether the agent answers that nobody is logged in."""
+    """Whether the agent answers that it has no login."""
     words = str(error).lower()
     return error.code == AUTH_REQUIRED and ("auth" in words or "log" in words or "api key" in words)
 

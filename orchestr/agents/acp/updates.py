@@ -16,11 +16,11 @@ from orchestr.agents.events import amount_or_none, count_or_zero
 
 _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)  # claude's output of commands
 SETTLED = ("completed", "failed")
-TOLD = 20_000  # characters of a value in an event
+LONGEST_VALUE = 20_000  # characters of a value in an event
 
 
 class UpdateReader:
-    """Translates the updates of one session. ``quiet``: an old session is being told again."""
+    """Translates the updates of one session. ``quiet``: an old session is being repeated."""
 
     def __init__(self, out: EventWriter, spent_usd: float = 0.0) -> None:
         self._out = out
@@ -187,12 +187,15 @@ def describe_tool(call: Mapping[str, Any]) -> dict[str, Any]:
         str(one.get("path")) for one in call.get("locations") or () if isinstance(one, Mapping)
     ]
     title = str(call.get("title") or "")
-    fields: dict[str, Any] = {"name": str(call.get("kind") or "tool"), "title": title[:TOLD]}
+    fields: dict[str, Any] = {
+        "name": str(call.get("kind") or "tool"),
+        "title": title[:LONGEST_VALUE],
+    }
     if isinstance(given, Mapping):
-        fields["input"] = {k: cut_text(v, TOLD) if isinstance(v, str) else v
+        fields["input"] = {k: cut_text(v, LONGEST_VALUE) if isinstance(v, str) else v
                            for k, v in given.items()}  # fmt: skip
     elif isinstance(given, str):
-        fields["input"] = cut_text(given, TOLD)
+        fields["input"] = cut_text(given, LONGEST_VALUE)
     if paths:
         fields["paths"] = paths
     return fields

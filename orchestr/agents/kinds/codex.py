@@ -220,13 +220,13 @@ def _parse_item(item: Record) -> tuple[Event, ...]:
             code = code if isinstance(code, int) else None
             output = text_or_empty(item.get("aggregated_output"))
             command = text_or_empty(item.get("command"))
-            told = (
+            events = (
                 ToolUse("$", command, key),
                 ToolResult(key, output, failed=bool(code), exit_code=code),
             )
             if code and _WALLED_OFF.search(output) and "git " not in command:
-                return (*told, ActionDenied("$", command, key))
-            return told
+                return (*events, ActionDenied("$", command, key))
+            return events
         case "file_change":
             return tuple(_parse_change(key, change) for change in mappings(item.get("changes")))
         case "mcp_tool_call":

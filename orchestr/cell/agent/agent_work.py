@@ -1,4 +1,4 @@
-"""One agent to drive: where it works, what it counts for, how it is told of in the journal."""
+"""One agent to drive: where it works, what it counts for, what the journal has of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AgentWork:
     start; ``leave`` writes down what it leaves when it is to start again later.
 
     ``part`` names what is not the author's work in an attempt (a review): its costs count apart.
-    ``told`` goes into the journal with each of its events, ``options`` with its starts.
+    ``event_data`` goes into the journal with each of its events, ``options`` with its starts.
     ``max_wait`` are seconds that a usage limit is waited for; None: as long as it lasts.
     """
 
@@ -29,7 +29,7 @@ class AgentWork:
     phase: str
     write: Callable[[], None]
     part: str = ""
-    told: Mapping[str, Any] = field(default_factory=dict)
+    event_data: Mapping[str, Any] = field(default_factory=dict)
     leave: Callable[[], None] = lambda: None
     options: Callable[[], AgentOptions] = AgentOptions
     max_wait: float | None = None
@@ -41,10 +41,10 @@ class AgentWork:
 
     def attribute_reason(self, reason: str) -> str:
         """The reason with the reviewer's name before it; an author's reason stays as it is."""
-        return f"reviewer {self.told.get('reviewer')}: {reason}" if self.part else reason
+        return f"reviewer {self.event_data.get('reviewer')}: {reason}" if self.part else reason
 
     def emit(self, ctx: CellContext, kind: EventKind, **data: Any) -> None:
         """Journal an event of the work; ``part`` is there for what is not the author's."""
         more = {"part": self.part} if self.part else {}
-        told = {**self.told, **more, **data}
-        ctx.run.emit(kind, cell=ctx.cell.name, phase=self.phase, attempt=self.attempt, **told)
+        fields = {**self.event_data, **more, **data}
+        ctx.run.emit(kind, cell=ctx.cell.name, phase=self.phase, attempt=self.attempt, **fields)

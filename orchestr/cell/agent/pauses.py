@@ -128,10 +128,10 @@ def wait_for_provider(ctx: CellContext, work: AgentWork) -> None:
     Where another cell was refused, this one is shown as waiting, too.
     """
     pause, who = ctx.provider_pause(work.agent), f"{ctx.cell.name}/{work.part}"
-    until, told = pause.paused_until(), ctx.run.waits.get(who)
+    until, shown = pause.paused_until(), ctx.run.waits.get(who)
     if (
         until > 0
-        and until != told
+        and until != shown
         and client.read_attempt_state(work.folder) is AttemptState.NEVER_STARTED
     ):
         ctx.run.waits[who] = until

@@ -73,7 +73,7 @@ METER = 1.0  # s between two looks at what a running agent has taken
 
 
 def author_work(
-    ctx: CellContext, attempt: Attempt, phase: str | None = None, **told: Any
+    ctx: CellContext, attempt: Attempt, phase: str | None = None, **event_data: Any
 ) -> AgentWork:
     """The attempt's own agent: its first work, or a repair when `go_on` came before."""
     folder = attempts.attempt_folder(ctx.dir, attempt.number)
@@ -89,7 +89,7 @@ def author_work(
         attempt.number,
         phase or attempt.phase,
         write,
-        told=told,
+        event_data=event_data,
         options=lambda: attempt_options(ctx, attempt),
         max_wait=find_max_wait(ctx, attempt) if phase is None else None,
         leave=lambda: record_left(ctx, attempt.number, goes_on=True),
@@ -326,7 +326,7 @@ def reviewer_work(folder: Path, attempt: int) -> AgentWork:
         told = read_json(folder / "request.json")
     agent, name = (str((told or {}).get(key) or "") for key in ("agent", "name"))
     return AgentWork(folder, read_marker(folder), agent, attempt, Phase.REVIEW, lambda: None,
-                part=f"review-{folder.name}", told={"reviewer": name})  # fmt: skip
+                part=f"review-{folder.name}", event_data={"reviewer": name})  # fmt: skip
 
 
 def read_marker(folder: Path) -> str:

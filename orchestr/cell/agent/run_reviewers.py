@@ -188,7 +188,7 @@ def _run_reviewer(
         Phase.REVIEW,
         lambda: _write_launch(ctx, reviewer, case, folder, form),
         part=f"review-{folder.name}",
-        told={"reviewer": reviewer.name},
+        event_data={"reviewer": reviewer.name},
         options=lambda: reader_options(ctx, reviewer),
     )
     try:

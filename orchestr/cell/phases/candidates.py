@@ -236,9 +236,9 @@ def _judge_result(
     blockers = opinions.blocking_issues(heard, candidate.cell.proof.review_rule)
     if not blockers:
         return found
-    told = "; ".join(f"{issue.title} ({one.reviewer})" for one, issue in blockers)
+    reasons = "; ".join(f"{issue.title} ({one.reviewer})" for one, issue in blockers)
     return replace(
-        found, state=CandidateState.BLOCKED, blockers=len(blockers), reason=f"review: {told}"
+        found, state=CandidateState.BLOCKED, blockers=len(blockers), reason=f"review: {reasons}"
     )
 
 
@@ -295,8 +295,8 @@ def _fail_together(ctx: CellContext, group: CandidateGroup) -> OrchestrError:
     end_candidates(ctx, "none made a result")
     amendment.raise_if_pending(ctx, group.key)
     ctx.check_budget()  # where it is reached, that is the reason, and has a hint of its own
-    told = "; ".join(f"{one.place} ({one.agent}): {one.reason}" for one in group.results)
-    return ctx.fail(f"none of {len(group.results)} attempts side by side made a result: {told}",
+    reasons = "; ".join(f"{one.place} ({one.agent}): {one.reason}" for one in group.results)
+    return ctx.fail(f"none of {len(group.results)} attempts side by side made a result: {reasons}",
                     hint=f"orchestr logs {ctx.name}")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A fork: where its pull requests open is somebody's word, never a guess.
+"""A fork: where its pull requests open is what a person says, never a guess.
 
 Without `[repos.X] upstream` a pull request would open inside the fork, where none of the people who
 decide would see it. So a cell whose remote is a fork waits for that setting, before an agent is

@@ -79,7 +79,7 @@ class DraftArguments(Arguments):
     ] = False
 
 
-def validate(session: Session, given: ValidateArguments) -> dict[str, Any]:
+def validate_spec(session: Session, given: ValidateArguments) -> dict[str, Any]:
     """What `validate` finds, each problem with its place."""
     if given.spec is not None and given.names:
         raise UsageError("give a spec or names, not both", hint="call validate twice")
@@ -150,7 +150,7 @@ def show_schema(session: Session, given: SchemaArguments) -> dict[str, Any]:
     return {"schema": definitions[given.part], "parts": sorted(definitions)}
 
 
-def draft(session: Session, given: DraftArguments) -> dict[str, Any]:
+def draft_spec(session: Session, given: DraftArguments) -> dict[str, Any]:
     """Keep a spec as the draft of a feature, for `approve spec:NAME`, which is a person's."""
     refuse_inside_attempt("orchestr draft", [given.name], cwd=session.root)
     places = drafting.find_places(session, given.name)
@@ -203,7 +203,7 @@ SPEC_TOOLS: tuple[Tool[Any], ...] = (
         "Every problem of a spec at once, with file, line, column and a hint: of a text before it "
         "is written anywhere, of named specs, or of all.",
         ValidateArguments,
-        validate,
+        validate_spec,
         {"good": "boolean", "problems": "array", "features": "array"},
     ),
     Tool(
@@ -223,7 +223,7 @@ SPEC_TOOLS: tuple[Tool[Any], ...] = (
         "where there is none, the intent specs/NAME.md. It starts nothing and approves nothing: a "
         f"person runs `orchestr approve spec:NAME`. At most {MOST_SPEC >> 10} KiB.",
         DraftArguments,
-        draft,
+        draft_spec,
         {"name": "string", "file": "string", "made": "boolean", "cells": "array"},
         writes=True,
     ),

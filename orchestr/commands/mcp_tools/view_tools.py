@@ -123,7 +123,7 @@ def show_plan(session: Session, given: PlanArguments) -> dict[str, Any]:
     return {"plans": [plan_value(answer) for answer in answers], "refused": refused}
 
 
-def explain(session: Session, given: ExplainArguments) -> dict[str, Any]:
+def explain_phases(session: Session, given: ExplainArguments) -> dict[str, Any]:
     """What `explain` says of each cell that the target names."""
     with cache_record_reads():
         targets = session.parse_targets([given.target], steps=True)
@@ -151,7 +151,7 @@ def show_logs(session: Session, given: LogsArguments) -> dict[str, Any]:
     }
 
 
-def draw(session: Session, given: GraphArguments) -> dict[str, Any]:
+def draw_graph(session: Session, given: GraphArguments) -> dict[str, Any]:
     """A feature's cells and what waits for what, with their states."""
     target = session.parse_target(given.feature)
     status = feature_status(session.load_run(target.feature))
@@ -210,7 +210,7 @@ VIEW_TOOLS: tuple[Tool[Any], ...] = (
         "Why a cell runs, waits, is skipped or failed, down to the field that changed, what proves "
         "it, and the next command for the person.",
         ExplainArguments,
-        explain,
+        explain_phases,
         {"cells": "array"},
     ),
     Tool(
@@ -227,7 +227,7 @@ VIEW_TOOLS: tuple[Tool[Any], ...] = (
         "What waits for what",
         "The cells of a feature and their edges with their states, as Mermaid, DOT or text.",
         GraphArguments,
-        draw,
+        draw_graph,
         {"feature": "string", "format": "string", "graph": "string"},
     ),
     Tool(

@@ -12,7 +12,7 @@ from orchestr.settings.records import Settings
 
 
 def make_forgejo_forge(
-    kind: str, settings: Settings, stop: Event | None, told: WaitListener | None
+    kind: str, settings: Settings, stop: Event | None, on_wait: WaitListener | None
 ) -> Forge:
     """Forgejo or Gitea (``kind``): the host of each clone's remote."""
     from orchestr.forges.forgejo import ForgejoForge  # most verbs name a forge and never ask it
@@ -24,7 +24,7 @@ def make_forgejo_forge(
         kind=kind,
         patience=chosen.patience,
         stop=stop,
-        told=told,
+        on_wait=on_wait,
     )
 
 

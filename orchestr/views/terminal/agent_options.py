@@ -11,7 +11,7 @@ WORDS = {"fallback_model": "fallback model", "mcp": "MCP servers", "max_turns": 
 
 
 def format_options(options: AgentOptions, sources: Mapping[str, OptionSource] | None = None) -> str:
-    """`model large, effort high`; with ``sources`` each with where it is said."""
+    """`model large, effort high`; with ``sources`` each with where it is stated."""
     parts = []
     for name, value in options.stated.items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -174,7 +174,7 @@ def run_git(repo: RepoRef, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def make_box_forge(settings: Any, stop: Any, told: Any) -> BoxForge:
+def make_box_forge(settings: Any, stop: Any, on_wait: Any) -> BoxForge:
     folder = settings.workspace.state / "box"
     folder.mkdir(parents=True, exist_ok=True)
     return BoxForge(folder / "pulls.json")
